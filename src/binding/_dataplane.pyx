@@ -1,0 +1,254 @@
+# cython: language_level=3
+"""The data plane as Python sees it: wraps, checks and releases the GIL, nothing else. The contract is dataplane.h."""
+
+from libc.stdlib cimport calloc, free
+from libc.string cimport strdup
+
+cimport dataplane as c
+
+SOURCE_FILE = int(c.FC_SOURCE_FILE)
+SOURCE_INTERFACE = int(c.FC_SOURCE_INTERFACE)
+SOURCE_ETHDEV = int(c.FC_SOURCE_ETHDEV)
+
+STATES = {int(c.FC_STATE_RUNNING): "running", int(c.FC_STATE_DRAINING): "draining", int(c.FC_STATE_DONE): "done"}
+
+
+class DataplaneError(Exception):
+    """What fc_last_error() says; `errno` is the positive error number, 0 when there is none."""
+
+    def __init__(self, str message, int errno=0):
+        super().__init__(message)
+        self.errno = errno
+
+
+cdef object last_error(int status):
+    return DataplaneError(c.fc_last_error().decode("utf-8", "replace"), -status)
+
+
+def eal_start(list arguments not None):
+    """Start DPDK's EAL with `arguments` (program name first); once per process."""
+    cdef int count = len(arguments), status
+    # The EAL keeps pointers into the strings, so they are never freed.
+    cdef char **argv = <char **>calloc(count + 1, sizeof(char *))
+    if argv == NULL:
+        raise MemoryError
+    for index, argument in enumerate(arguments):
+        argv[index] = strdup((<str?>argument).encode())
+    with nogil:
+        status = c.fc_eal_start(count, argv)
+    if status != 0:
+        raise last_error(status)
+
+
+def filter_check(str expression not None):
+    """Raise DataplaneError with libpcap's words when `expression` is not pcap-filter(7)."""
+    cdef int status = c.fc_filter_check(expression.encode())
+    if status != 0:
+        raise last_error(status)
+
+
+def property_check(str key not None, str value not None):
+    """Raise DataplaneError when librdkafka does not know the property or its value."""
+    cdef int status = c.fc_property_check(key.encode(), value.encode())
+    if status != 0:
+        raise last_error(status)
+
+
+cdef dict rx_counters(const c.fc_rx_counters *rx):
+    return {
+        "in": rx.input,
+        "out": rx.out,
+        "bytes": rx.bytes,
+        "filtered": rx.filtered,
+        "truncated": rx.truncated,
+        "time_clamped": rx.time_clamped,
+        "ring_full_drops": rx.ring_full_drops,
+        "full_bursts": rx.full_bursts,
+    }
+
+
+cdef dict tx_counters(const c.fc_tx_counters *tx):
+    return {
+        "in": tx.input,
+        "held": tx.held,
+        "refused": tx.refused,
+        "kafka_in": tx.kafka_in,
+        "delivered": tx.delivered,
+        "failed": tx.failed,
+        "abandoned": tx.abandoned,
+        "bytes": tx.bytes,
+        "batches": tx.batches,
+        "retries": tx.retries,
+    }
+
+
+cdef dict worker_row(const c.fc_worker_row *row):
+    is_rx = row.role == c.FC_ROLE_RX
+    result = {
+        "role": "rx" if is_rx else "tx",
+        "state": STATES[<int>row.state],
+        "source": row.source,
+        "queue": row.queue,
+        "worker": row.worker,
+        "cpu": row.cpu,
+        "busy_cycles": row.busy_cycles,
+        "total_cycles": row.total_cycles,
+    }
+    if is_rx:
+        result["failed"] = bool(row.failed)
+        result["ring_queued"] = row.ring_queued
+        result["counters"] = rx_counters(&row.rx)
+    else:
+        result["counters"] = tx_counters(&row.tx)
+    return result
+
+
+cdef class Pipeline:
+    """One pipeline; call it from one thread, and close it."""
+
+    cdef c.fc_pipeline *p
+
+    def __cinit__(
+        self, *, int rx_burst, int rx_attempts, int tx_ring, int tx_workers, int tx_burst, count, str filter not None,
+        str topic not None, int partitions, int value_bytes_max, dict properties not None,
+    ):
+        cdef c.fc_pipeline_config config
+        cdef size_t index
+        filter_bytes = filter.encode()
+        topic_bytes = topic.encode()
+        flat = [text.encode() for pair in properties.items() for text in pair]
+        cdef const char **pairs = <const char **>calloc(len(flat) + 1, sizeof(char *))
+        if pairs == NULL:
+            raise MemoryError
+        for index, text in enumerate(flat):
+            pairs[index] = <const char *>text
+        config.rx_burst = rx_burst
+        config.rx_attempts = rx_attempts
+        config.tx_ring = tx_ring
+        config.tx_workers = tx_workers
+        config.tx_burst = tx_burst
+        config.count = count
+        config.filter = filter_bytes
+        config.topic = topic_bytes
+        config.partitions = partitions
+        config.value_bytes_max = value_bytes_max
+        config.properties = pairs
+        config.property_count = len(properties)
+        self.p = c.fc_pipeline_create(&config)
+        free(<void *>pairs)
+        if self.p == NULL:
+            raise last_error(0)
+
+    def __dealloc__(self):
+        if self.p != NULL:
+            c.fc_pipeline_close(self.p)
+
+    cdef check_open(self):
+        if self.p == NULL:
+            raise ValueError("the pipeline is closed")
+
+    def add_source(
+        self, *, int kind, str name not None, int rx_queues, int rx_descriptors, buffer_bytes, snaplen, mbufs,
+        bint promiscuous, bint timestamps_now, bint backoff,
+    ):
+        """Open a source; nothing is received before start()."""
+        cdef c.fc_source_config config
+        cdef int status
+        self.check_open()
+        name_bytes = name.encode("utf-8", "surrogateescape")
+        config.kind = <c.fc_source_kind>kind
+        config.name = name_bytes
+        config.rx_queues = rx_queues
+        config.rx_descriptors = rx_descriptors
+        config.buffer_bytes = buffer_bytes
+        config.snaplen = snaplen
+        config.mbufs = mbufs
+        config.promiscuous = promiscuous
+        config.timestamps_now = timestamps_now
+        config.backoff = backoff
+        with nogil:
+            status = c.fc_pipeline_add_source(self.p, &config)
+        if status != 0:
+            raise last_error(status)
+
+    def start(self, list cpus not None):
+        """Connect the producers and start the workers on `cpus` (-1: not pinned), in the order of workers()."""
+        cdef c.fc_placement placement
+        cdef int status
+        self.check_open()
+        cdef int *numbers = <int *>calloc(len(cpus) + 1, sizeof(int))
+        if numbers == NULL:
+            raise MemoryError
+        for index, cpu in enumerate(cpus):
+            numbers[index] = cpu
+        placement.cpus = numbers
+        placement.count = len(cpus)
+        with nogil:
+            status = c.fc_pipeline_start(self.p, &placement)
+        free(numbers)
+        if status != 0:
+            raise last_error(status)
+
+    def stop(self, timeout_ms):
+        """Begin or shorten the drain; 0 gives up at once. Returns at once."""
+        self.check_open()
+        c.fc_pipeline_stop(self.p, timeout_ms)
+
+    def workers(self):
+        """Return one dictionary per worker: rx worker of queue 0, its tx workers, rx worker of queue 1, ..."""
+        cdef c.fc_worker_row *rows
+        self.check_open()
+        cdef size_t count = c.fc_pipeline_workers(self.p, NULL, 0), index
+        rows = <c.fc_worker_row *>calloc(count + 1, sizeof(c.fc_worker_row))
+        if rows == NULL:
+            raise MemoryError
+        try:
+            c.fc_pipeline_workers(self.p, rows, count)
+            return [worker_row(&rows[index]) for index in range(count)]
+        finally:
+            free(rows)
+
+    def sources(self):
+        """Return one dictionary per source: in, missed, errors, no_mbuf, clock."""
+        cdef c.fc_source_row *rows
+        self.check_open()
+        cdef size_t count = c.fc_pipeline_sources(self.p, NULL, 0), index
+        rows = <c.fc_source_row *>calloc(count + 1, sizeof(c.fc_source_row))
+        if rows == NULL:
+            raise MemoryError
+        try:
+            c.fc_pipeline_sources(self.p, rows, count)
+            return [
+                {
+                    "in": rows[index].input,
+                    "missed": rows[index].missed,
+                    "errors": rows[index].errors,
+                    "no_mbuf": rows[index].no_mbuf,
+                    "clock": (<bytes>rows[index].clock).decode(),
+                }
+                for index in range(count)
+            ]
+        finally:
+            free(rows)
+
+    def events(self):
+        """Return the unread events as (syslog level, text), oldest first."""
+        cdef char text[1024]
+        cdef int level
+        self.check_open()
+        result = []
+        while True:
+            level = c.fc_pipeline_event(self.p, text, sizeof(text))
+            if level < 0:
+                return result
+            result.append((level, (<bytes>text).decode("utf-8", "replace")))
+
+    def close(self):
+        """End and free everything; return how many packet buffers did not come back to their pools."""
+        cdef c.fc_pipeline *p = self.p
+        cdef c.uint64_t missing = 0
+        self.p = NULL
+        if p != NULL:
+            with nogil:
+                missing = c.fc_pipeline_close(p)
+        return missing

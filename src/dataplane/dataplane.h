@@ -1,0 +1,152 @@
+// The data plane's one public header: the boundary between the control plane (Python) and the per-packet path (C).
+//
+// It is crossed about once a second, never per packet. Unless a function says otherwise, call it from the one control
+// thread. Functions that can fail return 0 or -errno, or NULL, and leave a sentence for the user in fc_last_error().
+// Strings and arrays passed in are borrowed for the call; the data plane copies what it keeps.
+#ifndef FC_DATAPLANE_H
+#define FC_DATAPLANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// ---- configuration ------------------------------------------------------------------------------------------------
+
+enum fc_source_kind {
+	FC_SOURCE_FILE,      // capture file: pcap or pcapng, through libpcap
+	FC_SOURCE_INTERFACE, // kernel interface, through libpcap on AF_PACKET
+	FC_SOURCE_ETHDEV,    // DPDK device
+};
+
+struct fc_source_config {
+	enum fc_source_kind kind;
+	const char *name; // file: path; interface: its name; ethdev: devargs
+	uint16_t rx_queues;
+	uint16_t rx_descriptors; // ethdev: descriptors of each queue
+	uint32_t buffer_bytes;   // interface: the kernel's ring buffer of each queue
+	uint32_t snaplen;        // bytes kept of a frame
+	uint32_t mbufs;          // packet buffers for this source, all queues together
+	bool promiscuous;
+	bool timestamps_now; // file: stamp with the current time instead of the file's
+	bool backoff;        // its workers sleep when idle instead of spinning (see thread.h)
+};
+
+struct fc_pipeline_config {
+	uint16_t rx_burst;    // packets asked for in one fetch
+	uint16_t rx_attempts; // fetches in a row while they come back full
+	uint32_t tx_ring;     // packets that a tx ring holds, a power of two
+	uint16_t tx_workers;  // per ring
+	uint16_t tx_burst;    // packets taken from the ring at once
+	uint64_t count;       // stop after so many packets that passed the filter; 0: no limit
+	const char *filter;   // pcap-filter(7); NULL or "": every packet
+	// Kafka
+	const char *topic;
+	int32_t partitions;            // of the topic
+	uint32_t value_bytes_max;      // the largest frame the topic takes; a larger one is refused
+	const char *const *properties; // key, value, key, value, ... for librdkafka
+	size_t property_count;         // pairs
+};
+
+// CPUs of the workers, in the order rx worker of queue 0, its tx workers, rx worker of queue 1, ...; -1: not pinned.
+struct fc_placement {
+	const int *cpus;
+	size_t count;
+};
+
+// ---- counters: one row per worker -----------------------------------------------------------------------------------
+
+enum fc_role { FC_ROLE_RX, FC_ROLE_TX };
+
+enum fc_state {
+	FC_STATE_RUNNING,
+	FC_STATE_DRAINING, // no more input: emptying what it has
+	FC_STATE_DONE,     // thread has ended
+};
+
+struct fc_rx_counters {
+	uint64_t in;              // packets fetched from the source
+	uint64_t out;             // packets put into the tx ring
+	uint64_t bytes;           // of the packets in `out`, after snaplen
+	uint64_t filtered;        // did not match the filter
+	uint64_t truncated;       // cut to snaplen (packets in `out` or `ring_full_drops`)
+	uint64_t time_clamped;    // CreateTime set to now because it was too far ahead
+	uint64_t ring_full_drops; // did not fit into the tx ring
+	uint64_t full_bursts;     // fetches that came back full
+};
+
+struct fc_tx_counters {
+	uint64_t in;        // packets taken from the ring
+	uint64_t held;      // gauge: taken, not yet accepted by the producer
+	uint64_t refused;   // can never be sent: larger than the topic allows
+	uint64_t kafka_in;  // accepted by the producer
+	uint64_t delivered; // acknowledged by Kafka
+	uint64_t failed;    // given up, `abandoned` among them
+	uint64_t abandoned; // given up because the drain's time was over
+	uint64_t bytes;     // of the values in kafka_in
+	uint64_t batches;   // Produce requests sent (about one a second behind while running)
+	uint64_t retries;   // messages sent again (likewise)
+};
+
+struct fc_worker_row {
+	enum fc_role role;
+	enum fc_state state;
+	bool failed;     // the worker's source ended with an error, see the events
+	uint16_t source; // index, in the order of fc_pipeline_add_source
+	uint16_t queue;  // of that source
+	uint16_t worker; // tx: index among the workers of that ring
+	int cpu;         // -1: not pinned
+	uint64_t busy_cycles, total_cycles;
+	uint64_t ring_queued; // gauge, rx rows: packets in this queue's tx ring
+	struct fc_rx_counters rx; // rx rows
+	struct fc_tx_counters tx; // tx rows
+};
+
+struct fc_source_row {
+	uint64_t in; // what arrived at the source, as far as it reports
+	uint64_t missed;
+	uint64_t errors;
+	uint64_t no_mbuf;
+	char clock[48]; // which clock stamps its packets
+};
+
+// ---- functions ------------------------------------------------------------------------------------------------------
+
+struct fc_pipeline;
+
+// The last error of the calling thread, one sentence without a full stop. Any thread. Valid until its next failing call.
+const char *fc_last_error(void);
+
+// Starts DPDK's EAL, once per process; argv as rte_eal_init() takes it, borrowed for the process's life.
+int fc_eal_start(int argc, char **argv);
+
+// Checks without an EAL, for the supervisor; any thread. 0, or -EINVAL.
+int fc_filter_check(const char *expression);
+int fc_property_check(const char *key, const char *value);
+
+// An empty pipeline, or NULL. The caller owns it until fc_pipeline_close().
+struct fc_pipeline *fc_pipeline_create(const struct fc_pipeline_config *config);
+
+// Opens a source; nothing is received before fc_pipeline_start().
+int fc_pipeline_add_source(struct fc_pipeline *p, const struct fc_source_config *config);
+
+// Connects the producers and starts the workers, tx before rx. On an error nothing runs; close the pipeline.
+int fc_pipeline_start(struct fc_pipeline *p, const struct fc_placement *placement);
+
+// Begins (or shortens) the drain: rx workers stop, rings run empty, producers flush. What is not acknowledged after
+// `timeout_ms` is counted as failed and abandoned. Returns at once; 0 gives up at once. Any thread.
+void fc_pipeline_stop(struct fc_pipeline *p, uint64_t timeout_ms);
+
+// Fills up to `max` rows and returns how many workers there are. Counters of a running pipeline are read downstream
+// first, so that no sum shows a packet twice.
+size_t fc_pipeline_workers(struct fc_pipeline *p, struct fc_worker_row *rows, size_t max);
+size_t fc_pipeline_sources(struct fc_pipeline *p, struct fc_source_row *rows, size_t max);
+
+// Copies the oldest unread event (a source's failure, a message of the Kafka library), NUL-terminated, into `text`.
+// Returns its syslog level, or -1 when there is none. Any thread.
+int fc_pipeline_event(struct fc_pipeline *p, char *text, size_t size);
+
+// Ends the workers (giving up what is left), closes sources and producers and frees everything. Returns how many packet
+// buffers did not come back to their pools: other than 0 is a defect of ours.
+uint64_t fc_pipeline_close(struct fc_pipeline *p);
+
+#endif

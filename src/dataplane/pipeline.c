@@ -1,0 +1,412 @@
+// Wires the stages: source -> rx worker -> tx ring -> tx workers -> producers. The order of start and stop is here.
+//
+// Start: producers, tx workers, sources, rx workers: whoever takes is there before whoever gives. Stop is the other way
+// round: rx workers end, rings run empty, producers flush.
+#include "dataplane.h"
+
+#include <errno.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "error.h"
+#include "events.h"
+#include "packet.h"
+#include "producer/producer.h"
+#include "ring/tx_ring.h"
+#include "rx/rx_worker.h"
+#include "source/source.h"
+#include "stats/counter.h"
+#include "tx/tx_worker.h"
+
+enum { SOURCES_MAX = 32 };
+
+// One rx queue with all that hangs on it.
+struct lane {
+	struct fc_rx_worker *rx;   // owned, cache-line aligned
+	struct rte_ring *ring;     // owned
+	struct fc_tx_worker *tx;   // owned, config.tx_workers of them
+	uint16_t source;
+};
+
+struct fc_pipeline {
+	struct fc_pipeline_config config; // its pointers: NULL or owned
+	struct fc_source sources[SOURCES_MAX];
+	uint16_t source_count;
+	struct lane *lanes; // owned, one per rx queue of all sources
+	uint16_t lane_count;
+	struct fc_rx_budget budget;
+	struct fc_events events;
+	atomic_bool stop;           // writer: control thread; readers: rx workers
+	_Atomic int64_t give_up_ns; // monotonic; writer: control thread; readers: tx workers
+};
+
+// ---- making ---------------------------------------------------------------------------------------------------------
+
+int fc_eal_start(int argc, char **argv)
+{
+	// Standard error alone: EAL's own choice is also the system log.
+	rte_openlog_stream(stderr);
+	if (rte_eal_init(argc, argv) < 0)
+		return fc_error(rte_errno, "DPDK does not start: %s", rte_strerror(rte_errno));
+	return fc_packet_register();
+}
+
+static int check(const struct fc_pipeline_config *c)
+{
+	if (c->rx_burst < 1 || c->rx_burst > FC_RX_BURST_MAX)
+		return fc_error(EINVAL, "rx burst is %u, allowed are 1 to %d", c->rx_burst, FC_RX_BURST_MAX);
+	if (c->rx_attempts < 1 || c->rx_attempts > FC_RX_ATTEMPTS_MAX)
+		return fc_error(EINVAL, "rx attempts are %u, allowed are 1 to %d", c->rx_attempts, FC_RX_ATTEMPTS_MAX);
+	if (c->tx_burst < 1 || c->tx_burst > FC_TX_BURST_MAX)
+		return fc_error(EINVAL, "tx burst is %u, allowed are 1 to %d", c->tx_burst, FC_TX_BURST_MAX);
+	if (c->tx_ring < 2 || (c->tx_ring & (c->tx_ring - 1)) != 0)
+		return fc_error(EINVAL, "tx ring is %u, it must be a power of two", c->tx_ring);
+	if (c->tx_workers < 1 || c->partitions < 1)
+		return fc_error(EINVAL, "at least one tx worker and one partition are needed");
+	return 0;
+}
+
+static char *copy_string(const char *text)
+{
+	return strdup(text != NULL ? text : "");
+}
+
+static void free_properties(const char *const *properties, size_t count)
+{
+	size_t k;
+
+	for (k = 0; properties != NULL && k < 2 * count; k++)
+		free((void *)(uintptr_t)properties[k]);
+	free((void *)(uintptr_t)properties);
+}
+
+static const char *const *copy_properties(const char *const *properties, size_t count)
+{
+	const char **copy = calloc(2 * count + 1, sizeof *copy);
+	size_t k;
+
+	for (k = 0; copy != NULL && k < 2 * count; k++) {
+		copy[k] = copy_string(properties[k]);
+		if (copy[k] == NULL) {
+			free_properties(copy, count);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+struct fc_pipeline *fc_pipeline_create(const struct fc_pipeline_config *config)
+{
+	struct fc_pipeline *p;
+
+	if (check(config) != 0)
+		return NULL;
+	p = calloc(1, sizeof *p);
+	if (p == NULL) {
+		fc_error(ENOMEM, "out of memory");
+		return NULL;
+	}
+	fc_events_init(&p->events);
+	p->config = *config;
+	p->config.filter = copy_string(config->filter);
+	p->config.topic = copy_string(config->topic);
+	p->config.properties = copy_properties(config->properties, config->property_count);
+	p->budget.limited = config->count > 0;
+	atomic_init(&p->budget.left, config->count);
+	atomic_init(&p->budget.wanted, config->count);
+	atomic_init(&p->stop, false);
+	atomic_init(&p->give_up_ns, INT64_MAX);
+	if (p->config.filter == NULL || p->config.topic == NULL || p->config.properties == NULL) {
+		fc_error(ENOMEM, "out of memory");
+		fc_pipeline_close(p);
+		return NULL;
+	}
+	return p;
+}
+
+int fc_pipeline_add_source(struct fc_pipeline *p, const struct fc_source_config *config)
+{
+	int error;
+
+	if (p->source_count == SOURCES_MAX)
+		return fc_error(E2BIG, "more than %d sources", SOURCES_MAX);
+	if (config->rx_queues < 1 || config->snaplen < 1 || config->snaplen > FC_FRAME_BYTES_MAX)
+		return fc_error(EINVAL, "%s: %u rx queues, snaplen %u", config->name, config->rx_queues, config->snaplen);
+	error = fc_source_open(&p->sources[p->source_count], config, &p->events);
+	if (error == 0)
+		p->source_count++;
+	return error;
+}
+
+// ---- starting -------------------------------------------------------------------------------------------------------
+
+static void *aligned_zeroed(size_t size)
+{
+	size_t rounded = RTE_ALIGN_CEIL(size, RTE_CACHE_LINE_SIZE);
+	void *memory = aligned_alloc(RTE_CACHE_LINE_SIZE, rounded);
+
+	if (memory != NULL)
+		memset(memory, 0, rounded);
+	return memory;
+}
+
+static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, uint16_t queue)
+{
+	const struct fc_pipeline_config *config = &p->config;
+	struct fc_source *s = &p->sources[source];
+	uint16_t k;
+	int error;
+
+	lane->source = source;
+	lane->rx = aligned_zeroed(sizeof *lane->rx);
+	lane->tx = aligned_zeroed(config->tx_workers * sizeof *lane->tx);
+	if (lane->rx == NULL || lane->tx == NULL)
+		return fc_error(ENOMEM, "out of memory");
+	lane->ring = fc_tx_ring_create(config->tx_ring, config->tx_workers, s->numa_node);
+	if (lane->ring == NULL)
+		return -ENOMEM;
+	*lane->rx = (struct fc_rx_worker){
+		.source = s,
+		.queue = queue,
+		.burst = config->rx_burst,
+		.attempts = config->rx_attempts,
+		.snaplen = s->snaplen,
+		.ring = lane->ring,
+		.budget = &p->budget,
+		.stop = &p->stop,
+	};
+	error = fc_filter_open(&lane->rx->filter, config->filter);
+	for (k = 0; error == 0 && k < config->tx_workers; k++) {
+		struct fc_tx_worker *w = &lane->tx[k];
+
+		w->ring = lane->ring;
+		w->feeder = &lane->rx->thread;
+		w->burst = config->tx_burst;
+		w->index = k;
+		w->backoff = s->backoff;
+		w->give_up_ns = &p->give_up_ns;
+		w->producer = fc_producer_librdkafka(config, &w->counters, &p->events);
+		if (w->producer == NULL)
+			error = -EINVAL;
+	}
+	return error;
+}
+
+static int make_lanes(struct fc_pipeline *p)
+{
+	uint16_t total = 0, source, queue;
+	int error = 0;
+
+	for (source = 0; source < p->source_count; source++)
+		total = (uint16_t)(total + p->sources[source].rx_queues);
+	p->lanes = calloc(total + 1u, sizeof *p->lanes);
+	if (p->lanes == NULL)
+		return fc_error(ENOMEM, "out of memory");
+	for (source = 0; source < p->source_count; source++)
+		for (queue = 0; error == 0 && queue < p->sources[source].rx_queues; queue++)
+			error = make_lane(p, &p->lanes[p->lane_count++], source, queue);
+	return error;
+}
+
+static int placed(const struct fc_placement *placement, size_t worker)
+{
+	return worker < placement->count ? placement->cpus[worker] : -1;
+}
+
+static int start_tx_workers(struct fc_pipeline *p, const struct fc_placement *placement)
+{
+	size_t per_lane = 1u + p->config.tx_workers;
+	uint16_t lane, k;
+	int error = 0;
+
+	for (lane = 0; error == 0 && lane < p->lane_count; lane++)
+		for (k = 0; error == 0 && k < p->config.tx_workers; k++) {
+			struct fc_tx_worker *w = &p->lanes[lane].tx[k];
+			char name[24]; // the kernel keeps 15 characters
+
+			snprintf(name, sizeof name, "fc-tx-%u-%u", lane, k);
+			error = fc_thread_start(
+				&w->thread, placed(placement, lane * per_lane + 1u + k), fc_tx_worker_main, w, name);
+		}
+	return error;
+}
+
+static int start_rx_workers(struct fc_pipeline *p, const struct fc_placement *placement)
+{
+	size_t per_lane = 1u + p->config.tx_workers;
+	uint16_t lane;
+	int error = 0;
+
+	for (lane = 0; error == 0 && lane < p->lane_count; lane++) {
+		struct fc_rx_worker *w = p->lanes[lane].rx;
+		int filters = w->source->ops->start(w->source, w->queue, p->config.filter);
+		char name[24];
+
+		if (filters < 0)
+			return filters;
+		w->source_filters = filters == 1;
+		snprintf(name, sizeof name, "fc-rx-%u", lane);
+		error = fc_thread_start(&w->thread, placed(placement, lane * per_lane), fc_rx_worker_main, w, name);
+	}
+	return error;
+}
+
+int fc_pipeline_start(struct fc_pipeline *p, const struct fc_placement *placement)
+{
+	uint16_t lane;
+	int error;
+
+	if (p->source_count == 0 || p->lanes != NULL)
+		return fc_error(EINVAL, "a pipeline starts once, and with at least one source");
+	error = make_lanes(p);
+	// A tx worker looks at its feeder's state from its first round on.
+	for (lane = 0; error == 0 && lane < p->lane_count; lane++)
+		atomic_store(&p->lanes[lane].rx->thread.state, FC_STATE_RUNNING);
+	if (error == 0)
+		error = start_tx_workers(p, placement);
+	if (error == 0)
+		error = start_rx_workers(p, placement);
+	return error;
+}
+
+void fc_pipeline_stop(struct fc_pipeline *p, uint64_t timeout_ms)
+{
+	uint64_t limit_ms = INT64_MAX / FC_NS_PER_MS / 2;
+
+	timeout_ms = RTE_MIN(timeout_ms, limit_ms);
+	atomic_store(&p->give_up_ns, fc_monotonic_ns() + (int64_t)timeout_ms * FC_NS_PER_MS);
+	atomic_store(&p->stop, true);
+}
+
+// ---- watching -------------------------------------------------------------------------------------------------------
+
+static void fill_tx_row(const struct lane *lane, const struct fc_tx_worker *w, struct fc_worker_row *row)
+{
+	*row = (struct fc_worker_row){
+		.role = FC_ROLE_TX,
+		.state = (enum fc_state)atomic_load(&w->thread.state),
+		.source = lane->source,
+		.queue = lane->rx->queue,
+		.worker = w->index,
+		.cpu = w->thread.cpu,
+		.busy_cycles = fc_counter_read(&w->busy_cycles),
+		.total_cycles = fc_counter_read(&w->total_cycles),
+	};
+	fc_counters_copy((uint64_t *)&row->tx, (const uint64_t *)&w->counters, sizeof row->tx / sizeof(uint64_t));
+}
+
+static void fill_rx_row(const struct lane *lane, struct fc_worker_row *row)
+{
+	const struct fc_rx_worker *w = lane->rx;
+
+	*row = (struct fc_worker_row){
+		.role = FC_ROLE_RX,
+		.state = (enum fc_state)atomic_load(&w->thread.state),
+		.failed = atomic_load(&w->failed),
+		.source = lane->source,
+		.queue = w->queue,
+		.cpu = w->thread.cpu,
+		.ring_queued = rte_ring_count(lane->ring),
+		.busy_cycles = fc_counter_read(&w->busy_cycles),
+		.total_cycles = fc_counter_read(&w->total_cycles),
+	};
+	fc_counters_copy((uint64_t *)&row->rx, (const uint64_t *)&w->counters, sizeof row->rx / sizeof(uint64_t));
+}
+
+size_t fc_pipeline_workers(struct fc_pipeline *p, struct fc_worker_row *rows, size_t max)
+{
+	size_t per_lane = 1u + p->config.tx_workers;
+	size_t total = p->lane_count * per_lane;
+	size_t lane, k;
+
+	if (total > max)
+		return total;
+	for (lane = 0; lane < p->lane_count; lane++) {
+		for (k = p->config.tx_workers; k-- > 0;)
+			fill_tx_row(&p->lanes[lane], &p->lanes[lane].tx[k], &rows[lane * per_lane + 1 + k]);
+		fill_rx_row(&p->lanes[lane], &rows[lane * per_lane]);
+	}
+	return total;
+}
+
+static uint64_t received(const struct fc_pipeline *p, uint16_t source)
+{
+	uint64_t sum = 0;
+	uint16_t lane;
+
+	for (lane = 0; lane < p->lane_count; lane++)
+		if (p->lanes[lane].source == source)
+			sum += fc_counter_read(&p->lanes[lane].rx->counters.in);
+	return sum;
+}
+
+size_t fc_pipeline_sources(struct fc_pipeline *p, struct fc_source_row *rows, size_t max)
+{
+	uint16_t k;
+
+	for (k = 0; k < p->source_count && k < max; k++) {
+		struct fc_source *s = &p->sources[k];
+
+		s->ops->stats(s, &rows[k]);
+		snprintf(rows[k].clock, sizeof rows[k].clock, "%s", s->clock);
+		// With --count, what arrived after the last wanted packet is not ours.
+		if (p->budget.limited)
+			rows[k].in = received(p, k) + rows[k].missed + rows[k].errors + rows[k].no_mbuf;
+	}
+	return p->source_count;
+}
+
+int fc_pipeline_event(struct fc_pipeline *p, char *text, size_t size)
+{
+	return fc_events_take(&p->events, text, size);
+}
+
+// ---- ending ---------------------------------------------------------------------------------------------------------
+
+static void close_lane(struct fc_pipeline *p, struct lane *lane)
+{
+	uint16_t k;
+
+	if (lane->rx != NULL)
+		fc_filter_close(&lane->rx->filter);
+	for (k = 0; lane->tx != NULL && k < p->config.tx_workers; k++)
+		if (lane->tx[k].producer != NULL)
+			lane->tx[k].producer->ops->close(lane->tx[k].producer);
+	rte_ring_free(lane->ring);
+	free(lane->rx);
+	free(lane->tx);
+}
+
+uint64_t fc_pipeline_close(struct fc_pipeline *p)
+{
+	uint64_t missing = 0;
+	uint16_t lane, k;
+
+	fc_pipeline_stop(p, 0);
+	for (lane = 0; lane < p->lane_count; lane++) {
+		// After a failed start there may be tx workers without their rx worker: nothing will feed them.
+		if (p->lanes[lane].rx != NULL && !p->lanes[lane].rx->thread.started)
+			atomic_store(&p->lanes[lane].rx->thread.state, FC_STATE_DONE);
+		if (p->lanes[lane].rx != NULL)
+			fc_thread_join(&p->lanes[lane].rx->thread);
+		for (k = 0; p->lanes[lane].tx != NULL && k < p->config.tx_workers; k++)
+			fc_thread_join(&p->lanes[lane].tx[k].thread);
+	}
+	for (lane = 0; lane < p->lane_count; lane++)
+		close_lane(p, &p->lanes[lane]);
+	free(p->lanes);
+	for (k = 0; k < p->source_count; k++)
+		missing += fc_source_close(&p->sources[k]);
+	free_properties(p->config.properties, p->config.property_count);
+	free((void *)(uintptr_t)p->config.filter);
+	free((void *)(uintptr_t)p->config.topic);
+	fc_events_destroy(&p->events);
+	free(p);
+	return missing;
+}

@@ -1,0 +1,36 @@
+// A compiled packet filter, pcap-filter(7), run by libpcap's interpreter.
+#ifndef FC_FILTER_H
+#define FC_FILTER_H
+
+#include <pcap/pcap.h>
+#include <rte_mbuf.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../packet.h"
+
+enum { FC_FILTER_BYTES_MAX = 4096 };
+
+struct fc_filter {
+	struct bpf_program program; // owned
+	bool all;                   // the empty expression: no program
+	uint8_t *scratch;           // FC_FRAME_BYTES_MAX, for frames in several segments; owned
+};
+
+// Compiles `expression` for Ethernet. Any thread. 0 or -errno with fc_error(); then there is nothing to close.
+int fc_filter_open(struct fc_filter *f, const char *expression);
+void fc_filter_close(struct fc_filter *f);
+
+// One thread per filter at a time (it owns the scratch).
+static inline bool fc_filter_matches(struct fc_filter *f, struct rte_mbuf *m)
+{
+	const uint8_t *bytes;
+
+	if (f->all)
+		return true;
+	bytes = rte_pktmbuf_read(m, 0, m->pkt_len, f->scratch); // no copy when it is one segment
+	return bytes != NULL &&
+		bpf_filter(f->program.bf_insns, bytes, fc_packet(m)->original_bytes, m->pkt_len) != 0;
+}
+
+#endif

@@ -1,0 +1,52 @@
+// The rx worker of one queue: fetch, stamp, filter, cut, enqueue.
+#ifndef FC_RX_WORKER_H
+#define FC_RX_WORKER_H
+
+#include <rte_ring.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../dataplane.h"
+#include "../source/source.h"
+#include "../thread.h"
+#include "filter.h"
+
+enum {
+	FC_RX_BURST_MAX = 512,
+	FC_RX_ATTEMPTS_MAX = 16,
+};
+
+// How many more packets are wanted (--count), shared by all rx workers: each takes its share before it fetches and gives
+// back what the fetch or the filter did not use, so that the sum is exact.
+struct fc_rx_budget {
+	bool limited;
+	_Atomic uint64_t left;    // not yet taken; writers: rx workers
+	_Atomic uint64_t wanted;  // not yet found; writers: rx workers; 0: all workers end
+};
+
+struct fc_rx_worker {
+	// Set before the start, constant afterwards.
+	struct fc_source *source;
+	uint16_t queue;
+	uint16_t burst, attempts;
+	uint32_t snaplen;
+	bool source_filters;        // the source applies the filter
+	struct fc_filter filter;    // owned
+	struct rte_ring *ring;      // of the pipeline; this worker is its only producer
+	struct fc_rx_budget *budget;
+	const atomic_bool *stop;    // writer: control thread
+
+	struct fc_thread thread;
+	atomic_bool failed; // writer: this worker; readers: any
+
+	// Writer: this worker; readers: any.
+	struct fc_rx_counters counters __rte_cache_aligned;
+	uint64_t busy_cycles, total_cycles;
+};
+
+// The thread's main function; `arg` is a struct fc_rx_worker. Ends when the source ends or fails, the budget is used up or
+// *stop is set and what had arrived before is in the ring.
+void fc_rx_worker_main(void *arg);
+
+#endif

@@ -1,0 +1,66 @@
+#include "source.h"
+
+#include <errno.h>
+#include <rte_errno.h>
+#include <rte_mempool.h>
+#include <stdio.h>
+
+#include "../error.h"
+
+enum { POOL_CACHE = 256 };
+
+static const struct fc_source_ops *const ops_of_kind[] = {
+	[FC_SOURCE_FILE] = &fc_source_file,
+	[FC_SOURCE_INTERFACE] = &fc_source_interface,
+	[FC_SOURCE_ETHDEV] = &fc_source_ethdev,
+};
+
+int fc_source_pool(struct fc_source *s)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof name, "fc_packets_%p", (void *)s);
+	s->pool = rte_pktmbuf_pool_create(
+		name, s->mbufs, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, s->numa_node);
+	if (s->pool == NULL)
+		return fc_error(rte_errno, "cannot allocate %u packet buffers for %s: %s", s->mbufs, s->name,
+			rte_strerror(rte_errno));
+	return 0;
+}
+
+int fc_source_open(struct fc_source *s, const struct fc_source_config *config, struct fc_events *events)
+{
+	int error;
+
+	*s = (struct fc_source){
+		.ops = ops_of_kind[config->kind],
+		.rx_queues = config->rx_queues,
+		.snaplen = config->snaplen,
+		.mbufs = config->mbufs,
+		.numa_node = SOCKET_ID_ANY,
+		.events = events,
+		.backoff = config->backoff,
+	};
+	if (snprintf(s->name, sizeof s->name, "%s", config->name) >= (int)sizeof s->name)
+		return fc_error(ENAMETOOLONG, "source name longer than %d bytes", FC_SOURCE_NAME_BYTES - 1);
+	error = s->ops->open(s, config);
+	if (error != 0)
+		fc_source_close(s);
+	return error;
+}
+
+uint64_t fc_source_close(struct fc_source *s)
+{
+	uint64_t missing = 0;
+
+	if (s->ops != NULL)
+		s->ops->close(s);
+	if (s->pool != NULL) {
+		missing = s->mbufs - rte_mempool_avail_count(s->pool);
+		// A buffer that somebody still holds must not point into freed memory.
+		if (missing == 0)
+			rte_mempool_free(s->pool);
+	}
+	*s = (struct fc_source){0};
+	return missing;
+}

@@ -1,0 +1,74 @@
+// A source offers receive queues; this is the one interface that an rx worker sees, whatever is behind it.
+//
+// Life: fc_source_open() -> [start of a queue -> rx_burst ... -> finish of a queue] -> fc_source_close().
+#ifndef FC_SOURCE_H
+#define FC_SOURCE_H
+
+#include <rte_mbuf.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../dataplane.h"
+#include "../events.h"
+
+enum { FC_SOURCE_NAME_BYTES = 256 };
+
+// What rx_burst returns when nothing will ever come again.
+enum {
+	FC_RX_END = -1,    // end of a file, or of what was left after stop_intake
+	FC_RX_FAILED = -2, // the source broke; it has said why in the events
+};
+
+struct fc_source;
+
+struct fc_source_ops {
+	// Opens the device or file and all its queues. Control thread. 0 or -errno with fc_error().
+	int (*open)(struct fc_source *s, const struct fc_source_config *config);
+
+	// From here on packets count. `filter` is pcap-filter(7), "" for all, already checked. Control thread, before the
+	// queue's rx worker starts. 1: the source applies the filter itself; 0: the rx worker has to; or -errno.
+	int (*start)(struct fc_source *s, uint16_t queue, const char *filter);
+
+	// Fetches up to `n` packets, with struct fc_packet filled but for time_ns where the source has no clock of its own.
+	// The caller owns what it gets. Returns their number, FC_RX_END or FC_RX_FAILED. The rx worker of the queue.
+	int (*rx_burst)(struct fc_source *s, uint16_t queue, struct rte_mbuf **packets, uint16_t n);
+
+	// The drain has begun: take nothing new in. rx_burst then returns what had arrived before, and FC_RX_END. The rx
+	// worker of the queue, once.
+	void (*stop_intake)(struct fc_source *s, uint16_t queue);
+
+	// Fills all but `clock`. Any thread, between open and close.
+	void (*stats)(struct fc_source *s, struct fc_source_row *row);
+
+	// Control thread, after the rx workers have ended; also after a failed open. Frees s->state.
+	void (*close)(struct fc_source *s);
+};
+
+extern const struct fc_source_ops fc_source_file, fc_source_interface, fc_source_ethdev;
+
+struct fc_source {
+	const struct fc_source_ops *ops;
+	void *state;               // of the ops
+	char name[FC_SOURCE_NAME_BYTES];
+	char clock[48];            // writer: open
+	uint16_t rx_queues;
+	uint32_t snaplen;
+	bool waits;                // a file: wait for room in the ring instead of dropping
+	bool stamps;               // rx_burst fills time_ns
+	struct rte_mempool *pool;  // owned
+	uint32_t mbufs;            // in the pool
+	int numa_node;             // where its packets are kept; writer: open
+	struct fc_events *events;  // of the pipeline
+	bool backoff;
+};
+
+// Opens the source and makes its packet pool. 0 or -errno with fc_error(); then nothing is left open. Control thread.
+int fc_source_open(struct fc_source *s, const struct fc_source_config *config, struct fc_events *events);
+
+// Closes the source and frees its pool. Returns how many packet buffers were missing from the pool.
+uint64_t fc_source_close(struct fc_source *s);
+
+// Makes the packet pool on s->numa_node; `open` of the ops calls it as soon as it knows the node. 0 or -errno.
+int fc_source_pool(struct fc_source *s);
+
+#endif

@@ -1,0 +1,90 @@
+#include "thread.h"
+
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "dataplane.h"
+#include "error.h"
+
+struct start {
+	struct fc_thread *thread;
+	sem_t registered;
+	int error; // of the registration; writer: the new thread, before it posts
+};
+
+static void *run(void *arg)
+{
+	struct start *start = arg;
+	struct fc_thread *t = start->thread;
+
+	start->error = rte_thread_register() == 0 ? 0 : rte_errno;
+	if (start->error != 0) {
+		atomic_store(&t->state, FC_STATE_DONE);
+		sem_post(&start->registered);
+		return NULL;
+	}
+	sem_post(&start->registered); // `start` is gone from here on
+	t->main(t->arg);
+	rte_thread_unregister();
+	atomic_store(&t->state, FC_STATE_DONE);
+	return NULL;
+}
+
+// Signals are for the control thread: a worker never runs a handler.
+static int create_without_signals(struct fc_thread *t, const pthread_attr_t *attr, struct start *start)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&t->id, attr, run, start);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+int fc_thread_start(struct fc_thread *t, int cpu, void (*main)(void *), void *arg, const char *name)
+{
+	struct start start = {.thread = t};
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int error;
+
+	t->cpu = cpu;
+	t->main = main;
+	t->arg = arg;
+	snprintf(t->name, sizeof t->name, "%s", name);
+	atomic_store(&t->state, FC_STATE_RUNNING);
+	pthread_attr_init(&attr);
+	if (cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		pthread_attr_setaffinity_np(&attr, sizeof set, &set);
+	}
+	sem_init(&start.registered, 0, 0);
+	error = create_without_signals(t, &attr, &start);
+	pthread_attr_destroy(&attr);
+	if (error == 0) {
+		while (sem_wait(&start.registered) != 0)
+			;
+		t->started = true;
+		error = start.error;
+		pthread_setname_np(t->id, t->name);
+	}
+	sem_destroy(&start.registered);
+	if (error != 0)
+		return fc_error(error, "cannot start worker %s on CPU %d: %s", name, cpu, rte_strerror(error));
+	return 0;
+}
+
+void fc_thread_join(struct fc_thread *t)
+{
+	if (!t->started)
+		return;
+	pthread_join(t->id, NULL);
+	t->started = false;
+}

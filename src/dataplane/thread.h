@@ -1,0 +1,60 @@
+// Worker threads: our own pthreads, pinned and registered with the EAL, and how they behave when idle.
+#ifndef FC_THREAD_H
+#define FC_THREAD_H
+
+#include <pthread.h>
+#include <rte_pause.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+struct fc_thread {
+	pthread_t id;
+	bool started;            // writer: control thread
+	int cpu;                 // -1: not pinned
+	atomic_int state;        // enum fc_state; writer: the thread; readers: any
+	void (*main)(void *arg); // runs on the thread
+	void *arg;
+	char name[16];
+};
+
+// Starts the thread on `cpu` (-1: anywhere the process may run) and returns once it is registered with the EAL.
+// Control thread. 0 or -errno.
+int fc_thread_start(struct fc_thread *t, int cpu, void (*main)(void *), void *arg, const char *name);
+
+// Waits for its end. Control thread; harmless when it was never started.
+void fc_thread_join(struct fc_thread *t);
+
+// Waiting without work. A worker that owns its core spins, for the shortest reaction; one that shares a core (fewer cores
+// than workers, or a file to read, where nothing is lost by waiting) sleeps, longer the longer there is nothing.
+struct fc_idle {
+	bool backoff;
+	unsigned rounds; // empty rounds in a row
+};
+
+enum { FC_IDLE_ROUNDS_FREE = 16, FC_IDLE_US_MIN = 20, FC_IDLE_US_MAX = 1000 };
+
+static inline void fc_idle_reset(struct fc_idle *idle)
+{
+	idle->rounds = 0;
+}
+
+static inline void fc_idle_wait(struct fc_idle *idle)
+{
+	unsigned us;
+
+	if (!idle->backoff || idle->rounds < FC_IDLE_ROUNDS_FREE) {
+		idle->rounds++;
+		rte_pause();
+		return;
+	}
+	us = FC_IDLE_US_MIN << (idle->rounds - FC_IDLE_ROUNDS_FREE);
+	if (us < FC_IDLE_US_MAX)
+		idle->rounds++;
+	else
+		us = FC_IDLE_US_MAX;
+	nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
+}
+
+#endif

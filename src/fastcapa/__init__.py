@@ -1,0 +1,3 @@
+"""Fastcapa: a packet-to-Kafka probe."""
+
+from fastcapa._version import __version__ as __version__

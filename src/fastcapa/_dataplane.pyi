@@ -1,0 +1,68 @@
+"""Typed face of the binding; the contract is dataplane.h."""
+
+from typing import Literal, TypedDict
+
+SOURCE_FILE: int
+SOURCE_INTERFACE: int
+SOURCE_ETHDEV: int
+
+class DataplaneError(Exception):
+    errno: int
+
+class WorkerRow(TypedDict, total=False):
+    role: Literal["rx", "tx"]
+    state: Literal["running", "draining", "done"]
+    source: int
+    queue: int
+    worker: int
+    cpu: int
+    busy_cycles: int
+    total_cycles: int
+    failed: bool  # rx
+    ring_queued: int  # rx
+    counters: dict[str, int]
+
+SourceRow = TypedDict(
+    "SourceRow", {"in": int, "missed": int, "errors": int, "no_mbuf": int, "clock": str}
+)
+
+def eal_start(arguments: list[str]) -> None: ...
+def filter_check(expression: str) -> None: ...
+def property_check(key: str, value: str) -> None: ...
+
+class Pipeline:
+    def __init__(
+        self,
+        *,
+        rx_burst: int,
+        rx_attempts: int,
+        tx_ring: int,
+        tx_workers: int,
+        tx_burst: int,
+        count: int,
+        filter: str,
+        topic: str,
+        partitions: int,
+        value_bytes_max: int,
+        properties: dict[str, str],
+    ) -> None: ...
+    def add_source(
+        self,
+        *,
+        kind: int,
+        name: str,
+        rx_queues: int,
+        rx_descriptors: int,
+        buffer_bytes: int,
+        snaplen: int,
+        mbufs: int,
+        promiscuous: bool,
+        timestamps_now: bool,
+        backoff: bool,
+    ) -> None: ...
+    def start(self, cpus: list[int]) -> None: ...
+    def stop(self, timeout_ms: int) -> None: ...
+    def workers(self) -> list[WorkerRow]: ...
+    def sources(self) -> list[SourceRow]: ...
+    def events(self) -> list[tuple[int, str]]: ...
+    def close(self) -> int: ...

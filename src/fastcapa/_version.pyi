@@ -1,0 +1,3 @@
+"""Written by the build; see _version.py.in."""
+
+__version__: str

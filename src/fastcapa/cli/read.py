@@ -1,0 +1,143 @@
+"""`fastcapa read`: a topic, or a part of it, to a capture file or to another program."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from fastcapa._pcap import Filter, FilterError
+from fastcapa.errors import Exit, UsageError
+from fastcapa.kafka import properties, topics
+from fastcapa.read import capture_files, offsets
+from fastcapa.read.reader import CONNECT_S, Reader
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "read",
+        help="write a topic to a capture file, or to another program's standard input",
+        description="Write the frames of a topic, in order, as a capture file, or | tcpdump -r -",
+    )
+    properties.add_arguments(parser)
+    parser.add_argument(
+        "-o",
+        "--offset",
+        dest="offsets",
+        metavar="OFFSET",
+        action="append",
+        default=[],
+        help=f"where to start (default: beginning) and to stop; repeatable: {offsets.FORMS}",
+    )
+    parser.add_argument(
+        "-w",
+        "--write",
+        metavar="FILE",
+        help="file to write: pcapng if it ends in .pcapng, else pcap; - (default) is standard output",
+    )
+    parser.add_argument("-c", "--count", type=int, metavar="N", help="stop after N frames")
+    parser.add_argument("--follow", action="store_true", help="go on at the end of the topic, wait for more")
+    parser.add_argument(
+        "filter", nargs="*", metavar="FILTER", help="only frames that match, in pcap-filter(7) words"
+    )
+    parser.set_defaults(run=run)
+
+
+class _Stop:
+    """Set by the first SIGINT or SIGTERM."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __call__(self) -> bool:
+        return self.requested
+
+
+@contextmanager
+def _signals() -> Iterator[_Stop]:
+    """SIGINT and SIGTERM end the reading with everything written; the second one ends the program at once."""
+    stop = _Stop()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.requested = True
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read as the arguments say; return an exit code."""
+    span = offsets.parse(args.offsets)
+    if args.follow and span.stop_ms is not None:
+        raise UsageError(f"-o e@{span.stop_ms} ends where --follow goes on; leave one of them out")
+    if args.count is not None and args.count < 1:
+        raise UsageError(f"-c {args.count}: a count starts at 1; leave it out for all frames")
+    expression = " ".join(args.filter)
+    try:
+        packet_filter = Filter(expression) if expression else None
+    except FilterError as error:
+        raise UsageError(f"filter {expression!r}: {error}; the words are those of pcap-filter(7)") from None
+    target = capture_files.choose_target(args.write)
+    client_properties = properties.load(args.brokers, args.kafka_config, args.properties)
+    name = topics.check_name(args.topic)
+    with _signals() as stop:
+        try:
+            topic = topics.describe(
+                client_properties, name, CONNECT_S, create=False, limits=False, cancelled=stop
+            )
+        except topics.Cancelled:
+            return Exit.DONE
+        with Reader(client_properties, topic, span, follow=args.follow, stopped=stop) as reader:
+            _copy(reader, capture_files.Output(target), packet_filter, args.count)
+    return Exit.DONE
+
+
+def _copy(
+    reader: Reader, output: capture_files.Output, packet_filter: Filter | None, count: int | None
+) -> None:
+    """Write the reader's frames, up to `count`, say on standard error how many, after a failure too."""
+    not_matched = 0
+    done = False
+    try:
+        for batch in reader.batches():
+            if not batch:
+                output.idle()
+            for time_ns, original_length, frame, exact in batch:
+                if packet_filter is not None and not packet_filter.matches(frame, original_length):
+                    not_matched += 1
+                    continue
+                output.write(time_ns, original_length, frame, exact)
+                if output.written == count:
+                    break
+            if output.written == count:
+                break
+        output.close()
+        done = True
+    except capture_files.OutputClosed:
+        done = True  # whoever read our output has seen enough
+    finally:
+        output.close()
+        if done or output.written:
+            _say_counts(reader, output, not_matched)
+
+
+def _say_counts(reader: Reader, output: capture_files.Output, not_matched: int) -> None:
+    print(
+        f"{output.written + not_matched + reader.not_ours} packets read, {output.written} written,"
+        f" {not_matched} not matched, {reader.not_ours} not ours",
+        file=sys.stderr,
+    )
+    if output.times_cut:
+        print(
+            f"{output.times_cut} frames are later than a pcap file can say (2106), their times are cut"
+            " to that; -w FILE.pcapng keeps them",
+            file=sys.stderr,
+        )

@@ -1,0 +1,1 @@
+"""Control side of Kafka: properties, topics, the embedded broker of the demo."""

@@ -1,0 +1,134 @@
+"""Kafka client properties from the command line and files, and what a client says of them.
+
+Names and values are librdkafka's; they pass through unseen, and the client judges them when it is made.
+"""
+
+import argparse
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+
+from fastcapa.errors import FastcapaError, RunTimeError, UsageError
+
+Client = TypeVar("Client")
+
+REFERENCE = "https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md"
+BOOTSTRAP = "bootstrap.servers"
+# The old name of bootstrap.servers: two names for one property would leave to chance which of them wins.
+_BOOTSTRAP_ALIAS = "metadata.broker.list"
+# Groups of the ini files that the first Fastcapa read. librdkafka takes topic properties as global ones too.
+_GROUPS = ("kafka-global", "kafka-topic")
+_SECRET = re.compile(r"password|secret|\.pem$|oauthbearer\.config|jaas", re.IGNORECASE)
+
+
+def add_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the options of every subcommand that talks to Kafka: brokers, topic, kafka_config, properties."""
+    parser.add_argument("-b", "--brokers", metavar="HOST:PORT,…", help="brokers to start from")
+    parser.add_argument("-t", "--topic", metavar="TOPIC", help="Kafka topic")
+    parser.add_argument(
+        "-X",
+        dest="properties",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a librdkafka property, repeatable; overrides the file's",
+    )
+    parser.add_argument(
+        "-F",
+        "--kafka-config",
+        metavar="FILE",
+        type=Path,
+        help="librdkafka properties, one key=value a line; may have groups [kafka-global] and [kafka-topic]",
+    )
+
+
+def load(brokers: str | None, file: Path | None, overrides: Sequence[str]) -> dict[str, str]:
+    """Return the properties of `file`, under those of `overrides` ("key=value"), under `brokers`.
+
+    Raises UsageError naming the place and the key, never a secret value; also if no brokers are named at all.
+    """
+    properties: dict[str, str] = {}
+    if file is not None:
+        properties.update(_read(file))
+    for override in overrides:
+        key, value = _split(override, "-X", "-X linger.ms=5")
+        properties[key] = value
+    if brokers is not None:
+        properties[BOOTSTRAP] = brokers.strip()
+    if not properties.get(BOOTSTRAP):
+        raise UsageError(
+            f"no Kafka brokers are named; give -b HOST:PORT, or {BOOTSTRAP} with -X or in the -F file"
+        )
+    if properties.get("group.id") == "":
+        raise UsageError("group.id is empty; name a group or leave the property out")
+    return properties
+
+
+def redacted(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy fit for logs: the values of secrets are replaced by "***"."""
+    return {key: "***" if _SECRET.search(key) else value for key, value in properties.items()}
+
+
+def make_client(factory: Callable[..., Client], properties: Mapping[str, Any], **keywords: Any) -> Client:
+    """Return `factory(properties, **keywords)`; raise UsageError if the client refuses a property."""
+    try:
+        return factory(dict(properties), **keywords)
+    except KafkaException as error:
+        raise client_error(error) from None
+    except (TypeError, ValueError) as error:
+        # The names that the Python client takes for itself (error_cb, …) want objects, which text never is.
+        raise UsageError(f"Kafka client: {_one_line(str(error))}; remove the property") from None
+
+
+def client_error(error: KafkaException, doing: str = "Kafka client") -> FastcapaError:
+    """Convert what a client raised: UsageError for properties that it refuses, RunTimeError for all else."""
+    cause = error.args[0] if error.args else None
+    if not isinstance(cause, KafkaError):
+        return RunTimeError(f"{doing}: {_one_line(str(error))}")
+    text = _one_line(cause.str())
+    if cause.code() in (KafkaError._INVALID_ARG, KafkaError._CONFLICT):
+        return UsageError(f"{doing}: {text}; check -X and -F against {REFERENCE}")
+    return RunTimeError(f"{doing}: {text}")
+
+
+def _read(file: Path) -> dict[str, str]:
+    """Return the properties of a librdkafka properties file or of an ini file of the first Fastcapa."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}; -F wants a readable file of Kafka properties") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: not a text file in UTF-8; -F wants lines of key=value") from None
+    properties: dict[str, str] = {}
+    for number, raw in enumerate(lines, start=1):
+        line = raw.strip()
+        place = f"{file}:{number}"
+        if not line or line[0] in "#;":
+            continue
+        if line.startswith("["):
+            if line.strip("[] \t") not in _GROUPS:
+                known = " and ".join(f"[{group}]" for group in _GROUPS)
+                raise UsageError(f"{place}: unknown group {line}; the groups are {known}")
+            continue
+        key, value = _split(line, place, "linger.ms=5")
+        properties[key] = value
+    return properties
+
+
+def _split(text: str, place: str, example: str) -> tuple[str, str]:
+    """Return key and value of "key=value"; the error shows the key only, as the rest may be a secret."""
+    key, equals, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    if not equals or not key:
+        shown = f"{key!r} " if key and not equals and not _SECRET.search(key) else ""
+        raise UsageError(f"{place}: {shown}is not key=value; write for example {example}")
+    if "\0" in text:
+        raise UsageError(f"{place}: the value of {key} holds a NUL character; remove it")
+    return (BOOTSTRAP if key == _BOOTSTRAP_ALIAS else key), value
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""Kafka to packets: reader, order, capture files."""
