@@ -1,6 +1,6 @@
 """Typed face of the binding; the contract is dataplane.h."""
 
-from typing import Literal, TypedDict
+from fastcapa.rows import SourceRow, WorkerRow
 
 SOURCE_FILE: int
 SOURCE_INTERFACE: int
@@ -8,23 +8,6 @@ SOURCE_ETHDEV: int
 
 class DataplaneError(Exception):
     errno: int
-
-class WorkerRow(TypedDict, total=False):
-    role: Literal["rx", "tx"]
-    state: Literal["running", "draining", "done"]
-    source: int
-    queue: int
-    worker: int
-    cpu: int
-    busy_cycles: int
-    total_cycles: int
-    failed: bool  # rx
-    ring_queued: int  # rx
-    counters: dict[str, int]
-
-SourceRow = TypedDict(
-    "SourceRow", {"in": int, "missed": int, "errors": int, "no_mbuf": int, "clock": str}
-)
 
 def eal_start(arguments: list[str]) -> None: ...
 def filter_check(expression: str) -> None: ...

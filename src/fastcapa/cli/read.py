@@ -39,9 +39,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("-c", "--count", type=int, metavar="N", help="stop after N frames")
     parser.add_argument("--follow", action="store_true", help="go on at the end of the topic, wait for more")
-    parser.add_argument(
-        "filter", nargs="*", metavar="FILTER", help="only frames that match, in pcap-filter(7) words"
-    )
+    parser.add_argument("filter", nargs="*", metavar="FILTER", help="only frames that match, in pcap-filter(7) words")
     parser.set_defaults(run=run)
 
 
@@ -90,9 +88,7 @@ def run(args: argparse.Namespace) -> int:
     name = topics.check_name(args.topic)
     with _signals() as stop:
         try:
-            topic = topics.describe(
-                client_properties, name, CONNECT_S, create=False, limits=False, cancelled=stop
-            )
+            topic = topics.describe(client_properties, name, CONNECT_S, create=False, limits=False, cancelled=stop)
         except topics.Cancelled:
             return Exit.DONE
         with Reader(client_properties, topic, span, follow=args.follow, stopped=stop) as reader:
@@ -100,9 +96,7 @@ def run(args: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def _copy(
-    reader: Reader, output: capture_files.Output, packet_filter: Filter | None, count: int | None
-) -> None:
+def _copy(reader: Reader, output: capture_files.Output, packet_filter: Filter | None, count: int | None) -> None:
     """Write the reader's frames, up to `count`, say on standard error how many, after a failure too."""
     not_matched = 0
     done = False

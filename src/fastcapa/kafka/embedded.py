@@ -48,9 +48,7 @@ class EmbeddedBroker:
         self.bootstrap = self._process.stdout.readline().strip() if ready else ""
         if not self.bootstrap:
             self._stop()
-            raise RunTimeError(
-                f"the embedded Kafka broker did not start within {_START_S:g} s; use a real one with -b"
-            )
+            raise RunTimeError(f"the embedded Kafka broker did not start within {_START_S:g} s; use a real one with -b")
         return self
 
     def __exit__(
@@ -73,7 +71,7 @@ class EmbeddedBroker:
 
 
 def serve(brokers: int) -> int:
-    """Run the mock cluster, print its address; return when standard input ends, as it does with our parent."""
+    """Run the mock cluster, print its address; return when standard input ends: with our parent."""
     properties = {"test.mock.num.brokers": brokers}
     try:
         client = Producer({**properties, **ClientLog(properties).attachments()})

@@ -59,9 +59,7 @@ def load(brokers: str | None, file: Path | None, overrides: Sequence[str]) -> di
     if brokers is not None:
         properties[BOOTSTRAP] = brokers.strip()
     if not properties.get(BOOTSTRAP):
-        raise UsageError(
-            f"no Kafka brokers are named; give -b HOST:PORT, or {BOOTSTRAP} with -X or in the -F file"
-        )
+        raise UsageError(f"no Kafka brokers are named; give -b HOST:PORT, or {BOOTSTRAP} with -X or in the -F file")
     if properties.get("group.id") == "":
         raise UsageError("group.id is empty; name a group or leave the property out")
     return properties

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
-from confluent_kafka.admin import (
-    AdminClient,
-    ConfigResource,  # type: ignore[attr-defined]
-)
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
 from fastcapa.errors import RunTimeError, UsageError
 from fastcapa.kafka.client_log import ClientLog
@@ -96,7 +93,7 @@ def describe(
         raise RunTimeError(f"topic {topic!r}: {problem}; look at it with kafka-topics.sh --describe")
     described = metadata.topics[topic]
     retention_ms, max_message_bytes = None, None
-    # librdkafka's mock cluster names a controller that it does not have, and this question is for the controller.
+    # librdkafka's mock cluster names a controller that it has not, and only controllers answer this.
     if limits and metadata.controller_id in metadata.brokers:
         retention_ms, max_message_bytes = _limits(properties, topic)
     return Topic(
@@ -125,7 +122,7 @@ def _metadata(
     cancelled: Callable[[], bool],
     unreachable: Callable[[], RunTimeError],
 ) -> tuple[Any, str | None]:
-    """Return the cluster's metadata and what is wrong with the topic in it: None, or a text, "" if it is missing.
+    """Return the cluster's metadata and what is wrong with the topic: None, or a text, "" if missing.
 
     Waits for a broker for `timeout_s`, then `_CREATION_S` for every partition to have a leader.
     """

@@ -40,15 +40,14 @@ class Writer(Protocol):
 
 def choose_target(option: str | None) -> str:
     """Return the file to write to, or "-"; raise UsageError rather than write a capture to a terminal."""
-    if option not in (None, "", STANDARD_OUTPUT):
-        assert option is not None  # noqa: S101 -- for the type checker only
-        return option
     if option == "":
         raise UsageError("-w has an empty file name; give a name, or - for standard output")
+    if option is not None and option != STANDARD_OUTPUT:
+        return option
+    if sys.stdout is None:
+        raise UsageError("standard output is closed; give -w FILE")
     if sys.stdout.isatty():
-        raise UsageError(
-            "a capture file is no text for a terminal; give -w FILE, or append: -w - | tcpdump -r -"
-        )
+        raise UsageError("a capture file is no text for a terminal; give -w FILE, or append: -w - | tcpdump -r -")
     return STANDARD_OUTPUT
 
 
@@ -60,7 +59,7 @@ class Output:
     """
 
     def __init__(self, target: str) -> None:
-        """Create or truncate the file `target` ("-": standard output); raise RunTimeError."""
+        """Create or truncate the file `target`, "-" is standard output; raise RunTimeError."""
         self.written = 0
         self.times_cut = 0  # frames after 2106 in a pcap file
         self._pcapng = target.lower().endswith(PCAPNG_SUFFIX)
@@ -74,9 +73,7 @@ class Output:
             if self._piped:
                 self._descriptor = os.dup(sys.stdout.fileno())
             else:
-                self._descriptor = os.open(
-                    Path(target), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666
-                )
+                self._descriptor = os.open(Path(target), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise RunTimeError(f"{self._name}: {error.strerror}; choose another file with -w") from None
         # Only of a pipe or socket can be seen, without writing, that its reader is gone.
@@ -135,9 +132,5 @@ class Output:
         # EINTR: a signal ended us while the reader of the pipe kept us waiting.
         if error.errno in (errno.EPIPE, errno.EINTR):
             return OutputClosed()
-        remedy = (
-            "make room or choose another file with -w"
-            if error.errno == errno.ENOSPC
-            else "the file is cut off"
-        )
+        remedy = "make room or choose another file with -w" if error.errno == errno.ENOSPC else "the file is cut off"
         return RunTimeError(f"{self._name}: {error.strerror or error}; {remedy}")

@@ -17,9 +17,7 @@ Item = TypeVar("Item")
 
 class _State(Enum):
     WAITED_FOR = auto()  # more is on its way: an earlier frame may come
-    IDLE = (
-        auto()
-    )  # nothing is written to it now: an earlier frame may still come, but is waited for briefly only
+    IDLE = auto()  # nothing is written to it now: an earlier frame may still come, but is waited for briefly only
     ENDED = auto()  # nothing more comes
 
 
@@ -41,12 +39,8 @@ class Merge(Generic[Item]):
     one clock.
     """
 
-    def __init__(
-        self, partitions: Iterable[int], *, idle_s: float = 0.2, patience_s: float | None = None
-    ) -> None:
-        self._partitions: dict[int, _Partition[Item]] = {
-            number: _Partition() for number in sorted(partitions)
-        }
+    def __init__(self, partitions: Iterable[int], *, idle_s: float = 0.2, patience_s: float | None = None) -> None:
+        self._partitions: dict[int, _Partition[Item]] = {number: _Partition() for number in sorted(partitions)}
         self._idle_s = idle_s
         self._patience_s = patience_s
         self._last = -1
@@ -74,11 +68,6 @@ class Merge(Generic[Item]):
     def finished(self) -> bool:
         """Whether every partition has ended and every frame has left."""
         return all(part.state is _State.ENDED and not part.entries for part in self._partitions.values())
-
-    @property
-    def empty(self) -> bool:
-        """Whether no frame waits."""
-        return not any(part.entries for part in self._partitions.values())
 
     def ready(self, now: float) -> Iterator[Item]:
         """Yield, in order, the frames that may leave at `now`; `drain` yields all the others."""

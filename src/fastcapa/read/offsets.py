@@ -62,12 +62,8 @@ def resolve(
     Raises UsageError if an absolute offset is in no partition.
     """
     if span.start == "offset" and not any(low <= span.value <= high for low, high in watermarks.values()):
-        kept = ", ".join(
-            f"partition {number}: {low} to {high}" for number, (low, high) in sorted(watermarks.items())
-        )
-        raise UsageError(
-            f"-o {span.value}: no partition has this offset ({kept}); use -o beginning or -o end"
-        )
+        kept = ", ".join(f"partition {number}: {low} to {high}" for number, (low, high) in sorted(watermarks.items()))
+        raise UsageError(f"-o {span.value}: no partition has this offset ({kept}); use -o beginning or -o end")
     starts = offsets_at(span.value) if span.start == "time" else {}
     stops = offsets_at(span.stop_ms) if span.stop_ms is not None else {}
     spans: dict[int, tuple[int, int]] = {}

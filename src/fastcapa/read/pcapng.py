@@ -1,8 +1,8 @@
 """Writes pcapng: one section, one Ethernet interface, one Enhanced Packet Block per frame.
 
 The format: draft-ietf-opsawg-pcapng, sections 4.1 (section header), 4.2 (interface), 4.3 (enhanced packet).
-libpcap does not write pcapng. python-pcapng does, but builds an object tree per frame (12,000 frames a second,
-far below what Kafka delivers), takes times as floating-point seconds, and has had no release since 2022.
+libpcap does not write pcapng. python-pcapng does, but builds an object tree per frame (12,000 frames a
+second, far below what Kafka delivers), takes times as floating-point seconds, and has had no release since 2022.
 """
 
 import os

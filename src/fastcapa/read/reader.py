@@ -101,9 +101,7 @@ class Reader:
         self._stopped = stopped
         self._backlog_bytes_max = max(backlog_bytes_max // len(topic.partitions), _BACKLOG_BYTES_MIN)
         self._log = ClientLog(properties)
-        self._consumer = make_client(
-            Consumer, {**_DEFAULTS, **properties, **_FIXED, **self._log.attachments()}
-        )
+        self._consumer = make_client(Consumer, {**_DEFAULTS, **properties, **_FIXED, **self._log.attachments()})
         self._merge: Merge[Frame] = Merge(topic.partitions, patience_s=_PATIENCE_S if follow else None)
         self._behind: dict[int, int] = {}  # {partition: offset to stop at} of those that have not ended
         self._paused: set[int] = set()
@@ -151,9 +149,7 @@ class Reader:
         watermarks: dict[int, tuple[int, int]] = {}
         for number in self._topic.partitions:
             partition = TopicPartition(self._topic.name, number)
-            marks = self._ask(
-                lambda timeout, p=partition: self._consumer.get_watermark_offsets(p, timeout=timeout)
-            )
+            marks = self._ask(lambda timeout, p=partition: self._consumer.get_watermark_offsets(p, timeout=timeout))
             if marks is None:
                 return {}
             watermarks[number] = marks
@@ -247,9 +243,7 @@ class Reader:
         place = f"topic {self._topic.name!r}, partition {number}"
         code = error.code()
         if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            self._fail(
-                f"{place}: the broker deleted offset {offset} before it was read (retention); read again"
-            )
+            self._fail(f"{place}: the broker deleted offset {offset} before it was read (retention); read again")
         if code in (
             KafkaError.UNKNOWN_TOPIC_OR_PART,
             KafkaError._UNKNOWN_TOPIC,
@@ -257,9 +251,7 @@ class Reader:
         ):
             self._fail(f"{place}: was deleted while it was read")
         if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED,):
-            self._fail(
-                f"{place}: {error.str()}; let this user read it (kafka-acls.sh --allow … --operation Read)"
-            )
+            self._fail(f"{place}: {error.str()}; let this user read it (kafka-acls.sh --allow … --operation Read)")
         if code in (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION):
             self._fail(f"{place}: offset {offset} is damaged: {error.str()}; read around it with -o")
         if error.fatal():

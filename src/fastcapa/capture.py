@@ -1,0 +1,128 @@
+"""A capture from the checked configuration to its outcome: what has to be right first, then the engine."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from fastcapa import _dataplane, plan
+from fastcapa._pcap import CaptureFileError, CaptureReader
+from fastcapa.channel import Settings
+from fastcapa.config import CaptureConfig, Source, SourceKind
+from fastcapa.errors import Exit, RunTimeError, UsageError
+from fastcapa.kafka import topics
+from fastcapa.kafka.properties import BOOTSTRAP
+from fastcapa.stats import lost
+from fastcapa.supervisor import Outcome, Stop, Supervisor
+
+BROKER_TIMEOUT_S = 10.0
+ETHERNET = 1  # DLT_EN10MB, LINKTYPE_ETHERNET
+# Record batch header (61 bytes, Kafka's message format v2) and the most a record with our key adds around its value.
+BATCH_OVERHEAD_BYTES = 61 + 40
+# The client's own limit (message.max.bytes), which it also takes for the size of a batch.
+LIBRARY_MESSAGE_BYTES = 1_000_000
+
+
+class Capture:
+    """One capture."""
+
+    def __init__(self, config: CaptureConfig, log: Callable[[str], None]) -> None:
+        """`log` gets each line for the user."""
+        self._config = config
+        self._log = log
+
+    def run(self, stop: Stop) -> Outcome:
+        """Check, start, run to the end. Raises UsageError before anything starts, RunTimeError for what fails."""
+        config = self._config
+        check(config)
+        the_plan = plan.make(config, plan.Machine.here())
+        oldest_ns = [time for source in config.sources if (time := self._check_file(source)) is not None]
+        topic = topics.describe(
+            config.properties,
+            config.topic,
+            BROKER_TIMEOUT_S,
+            create=True,
+            cancelled=lambda: stop.count > 0,
+        )
+        if oldest_ns and config.timestamps == "source":
+            self._warn_of_retention(topic, min(oldest_ns))
+        for note in the_plan.notes:
+            self._log(note)
+        settings = self._settings(the_plan, topic)
+        names = ", ".join(source.name for source in config.sources)
+        self._log(
+            f"{names} -> topic {topic.name} ({len(topic.partitions)} partitions) at"
+            f" {config.properties[BOOTSTRAP]}, through librdkafka"
+        )
+        return Supervisor(settings, self._log).run(stop)
+
+    def _check_file(self, source: Source) -> int | None:
+        """Return the time of a file's first frame, ns, or None; raise RunTimeError if it cannot be sent."""
+        if source.kind is not SourceKind.FILE:
+            return None
+        try:
+            with CaptureReader(source.name) as reader:
+                if reader.link_type != ETHERNET:
+                    raise RunTimeError(
+                        f"{source.name}: link type is {reader.link_type_name} ({reader.link_type_description}),"
+                        " only Ethernet (EN10MB) can be sent"
+                    )
+                first = next(iter(reader), None)
+        except OSError as error:
+            raise RunTimeError(f"cannot read {source.name}: {error.strerror}") from None
+        except CaptureFileError as error:
+            raise RunTimeError(f"{source.name}: {error}") from None
+        return first[0] if first is not None else None
+
+    def _warn_of_retention(self, topic: topics.Topic, oldest_ns: int) -> None:
+        oldest = datetime.fromtimestamp(oldest_ns / 1e9, UTC)
+        age_ms = (datetime.now(UTC) - oldest).total_seconds() * 1000
+        if topic.retention_ms is None or age_ms <= topic.retention_ms:
+            return
+        self._log(
+            f"warning: frames from {oldest:%Y-%m-%d} are older than the topic keeps (retention.ms ="
+            f" {topic.retention_ms}): Kafka will delete them; set retention.ms=-1 on the topic, or give"
+            " --timestamps now"
+        )
+
+    def _settings(self, the_plan: plan.Plan, topic: topics.Topic) -> Settings:
+        config = self._config
+        wanted = int(config.properties.get("message.max.bytes", LIBRARY_MESSAGE_BYTES))
+        limit = min(wanted, topic.max_message_bytes or wanted)
+        properties = {**config.properties, "message.max.bytes": str(max(limit, 1000))}
+        return Settings(
+            config=config.model_copy(update={"properties": properties}),
+            plan=the_plan,
+            partitions=len(topic.partitions),
+            value_bytes_max=max(limit - BATCH_OVERHEAD_BYTES, 0),
+        )
+
+
+def check(config: CaptureConfig) -> None:
+    """Raise UsageError for a filter or a Kafka property that the libraries do not take."""
+    try:
+        _dataplane.filter_check(config.filter)
+    except _dataplane.DataplaneError as error:
+        raise UsageError(f"filter '{config.filter}': {error} (see pcap-filter(7))") from None
+    for key, value in config.properties.items():
+        try:
+            _dataplane.property_check(key, value)
+        except _dataplane.DataplaneError as error:
+            raise UsageError(f"-X {key}: {error}") from None
+
+
+def exit_code(config: CaptureConfig, outcome: Outcome, log: Callable[[str], None]) -> Exit:
+    """Return the exit code and say why it is not 0."""
+    report = outcome.report
+    kafka = report["kafka"]
+    if outcome.mbufs_missing:
+        log(f"{outcome.mbufs_missing} packet buffers did not come back: a defect, please report it")
+    if outcome.source_failed:
+        log("the source failed before its end; what it gave until then is counted above")
+        return Exit.RUN_TIME_FAILURE
+    if kafka["failed"]:
+        when = "stopped at once" if outcome.stopped_at_once else f"the drain took {config.drain_timeout:g} s"
+        why = f"{kafka['abandoned']} given up ({when})" if kafka["abandoned"] else "see above"
+        log(f"Kafka at {config.properties[BOOTSTRAP]} did not take {kafka['failed']} packets: {why}")
+    if config.fail_on_loss and lost(report):
+        log(f"{lost(report)} packets were lost, and --fail-on-loss is set")
+        return Exit.LOSS
+    return Exit.RUN_TIME_FAILURE if kafka["failed"] else Exit.DONE

@@ -1,0 +1,122 @@
+"""`fastcapa capture`: packets from interfaces, devices and files into a Kafka topic."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from fastcapa.capture import Capture, exit_code
+from fastcapa.config import CaptureConfig, SourceKind, validate
+from fastcapa.kafka import properties
+from fastcapa.kafka.topics import check_name
+from fastcapa.report import write_report
+from fastcapa.stats import closing_lines
+from fastcapa.supervisor import stop_signals
+
+
+class _AddSource(argparse.Action):
+    """Collects sources of all kinds in the order of the command line."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Append one source."""
+        namespace.sources = [*namespace.sources, {"kind": self.const, "name": str(values)}]
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "capture",
+        help="write every packet of an interface, device or capture file to a Kafka topic",
+        description="Write every packet as one Kafka message: key = microseconds since the epoch, value = the frame.",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.set_defaults(sources=[], run=run)
+    sources = parser.add_argument_group("sources (at least one)")
+    for flags, kind, metavar, text in (
+        (["-i", "--interface"], SourceKind.INTERFACE, "IF", "kernel interface"),
+        (["-r", "--read"], SourceKind.FILE, "FILE", "capture file, pcap or pcapng"),
+        (["--device"], SourceKind.DEVICE, "DEVARGS", "DPDK device: 0000:3b:00.0, net_af_xdp0,iface=eth1, …"),
+    ):
+        sources.add_argument(*flags, action=_AddSource, const=kind, dest="sources", metavar=metavar, help=text)
+    _add_kafka(parser)
+    _add_capture(parser)
+    _add_tuning(parser)
+    parser.add_argument("filter", nargs="*", metavar="FILTER", help="only packets that match, in pcap-filter(7) words")
+
+
+def _add_kafka(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("Kafka")
+    properties.add_arguments(group)
+    group.add_argument("--producer", choices=["auto", "librdkafka"], help="what writes to Kafka (auto)")
+    group.add_argument(
+        "--drain-timeout", type=float, metavar="S", help="seconds for the rest to be delivered at the end (30)"
+    )
+
+
+def _add_capture(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("capture")
+    group.add_argument("-c", "--count", type=int, metavar="N", help="stop after N packets")
+    group.add_argument("--duration", type=float, metavar="S", help="stop after S seconds")
+    group.add_argument("-s", "--snaplen", type=int, metavar="BYTES", help="cut packets to this (262144)")
+    group.add_argument(
+        "-p",
+        "--no-promiscuous-mode",
+        dest="promiscuous",
+        action="store_false",
+        help="only packets for this host",
+    )
+    group.add_argument(
+        "--timestamps", choices=["source", "now"], help="of a file: its own, or the current time (source)"
+    )
+    group.add_argument("--report", metavar="FILE", help="write the final report as JSON; - for standard output")
+    group.add_argument("--fail-on-loss", action="store_true", help="exit code 3 if a packet was lost")
+
+
+def _add_tuning(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("tuning")
+    for flag, metavar, text in (
+        ("--rx-descriptors", "N", "packets in the rx queue of a DPDK device (1024)"),
+        ("--rx-buffer-mb", "MIB", "rx queue of a kernel interface (32)"),
+        ("--rx-burst", "N", "packets asked for in one fetch (32)"),
+        ("--rx-attempts", "N", "fetches in a row while they come back full (4)"),
+        ("--tx-ring", "N", "packets between an rx worker and its tx workers, a power of two (2048)"),
+        ("--tx-workers", "N", "tx workers per ring, each with its own connection to Kafka (1)"),
+        ("--tx-burst", "N", "packets taken from the ring at once (256)"),
+    ):
+        group.add_argument(flag, type=int, metavar=metavar, help=text)
+    group.add_argument(
+        "--oversubscribe", action="store_true", help="let workers share CPUs when there are more of them"
+    )
+
+
+def configuration(args: argparse.Namespace) -> CaptureConfig:
+    """Return the checked configuration of a parsed command line."""
+    values = dict(vars(args))
+    values.pop("run")
+    brokers, file, overrides = (values.pop(k, None) for k in ("brokers", "kafka_config", "properties"))
+    values["topic"] = check_name(values.get("topic"))
+    values["properties"] = properties.load(brokers, Path(file) if file else None, overrides or [])
+    values["filter"] = " ".join(values.get("filter", []))
+    return validate(values)
+
+
+def log(text: str) -> None:
+    """Tell the user; standard output is for the report."""
+    print(f"fastcapa: {text}", file=sys.stderr, flush=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Capture until the sources end, a limit is reached or a signal comes; return the exit code."""
+    config = configuration(args)
+    with stop_signals() as stop:
+        outcome = Capture(config, log).run(stop)
+    for line in closing_lines(outcome.report):
+        print(line, file=sys.stderr)
+    if config.report is not None:
+        write_report(outcome.report, config.report)
+    return exit_code(config, outcome, log)

@@ -1,0 +1,114 @@
+"""The validated configuration of a capture, with units and limits.
+
+The command line's options have the same names with `_` for `-`; what is said here of a limit is what a user is told.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from fastcapa.errors import UsageError
+
+SNAPLEN_MAX = 262_144  # libpcap's limit for Ethernet; the data plane's FC_FRAME_BYTES_MAX
+
+
+class SourceKind(StrEnum):
+    """What a source is opened through; the value is the option that names it."""
+
+    INTERFACE = "interface"
+    FILE = "read"
+    DEVICE = "device"
+
+
+class Source(BaseModel):
+    """One source of packets: a kernel interface, a capture file or a DPDK device (its devargs)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: SourceKind
+    name: str = Field(min_length=1, max_length=255)
+
+    @property
+    def live(self) -> bool:
+        """Whether packets come whether or not we are ready."""
+        return self.kind is not SourceKind.FILE
+
+
+class CaptureConfig(BaseModel):
+    """Everything that `fastcapa capture` is told, checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: Annotated[tuple[Source, ...], Field(min_length=1, max_length=32)]
+    topic: str
+    properties: dict[str, str]
+    """librdkafka properties, bootstrap.servers among them."""
+    producer: Literal["auto", "librdkafka"] = "auto"
+    filter: str = Field("", max_length=4095)
+    """pcap-filter(7); empty: every packet."""
+
+    rx_descriptors: int = Field(1024, ge=32, le=32_768)
+    """Size of a DPDK device's rx queue, packets."""
+    rx_buffer_mb: int = Field(32, ge=1, le=2047)
+    """Size of a kernel interface's rx queue, MiB."""
+    rx_burst: int = Field(32, ge=1, le=512)
+    """Packets asked for in one fetch."""
+    rx_attempts: int = Field(4, ge=1, le=16)
+    """Fetches in a row while they come back full."""
+    tx_ring: int = Field(2048, ge=2, le=1 << 22)
+    """Packets that the ring between an rx worker and its tx workers holds."""
+    tx_workers: int = Field(1, ge=1, le=16)
+    """Per ring."""
+    tx_burst: int = Field(256, ge=1, le=4096)
+    """Packets taken from the ring at once."""
+
+    snaplen: int = Field(SNAPLEN_MAX, ge=1, le=SNAPLEN_MAX)
+    """Bytes kept of a frame."""
+    promiscuous: bool = True
+    timestamps: Literal["source", "now"] = "source"
+    count: int = Field(0, ge=0)
+    """Packets after which the capture ends; 0: no limit."""
+    duration: float = Field(0, ge=0, le=10 * 365 * 86_400)
+    """Seconds after which the capture ends; 0: no limit."""
+    drain_timeout: float = Field(30, ge=0, le=86_400)
+    """Seconds that the drain may take."""
+    oversubscribe: bool = False
+    fail_on_loss: bool = False
+    report: str | None = None
+    """File for the final report, "-" for standard output."""
+
+    @field_validator("tx_ring")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            lower = 1 << (value.bit_length() - 1)
+            raise ValueError(f"a power of two is needed, such as {lower} or {2 * lower}")
+        return value
+
+    @model_validator(mode="after")
+    def _sources_differ(self) -> Self:
+        names = [(source.kind, source.name) for source in self.sources if source.live]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name[1]} is given twice")
+        return self
+
+
+def validate(values: Mapping[str, Any]) -> CaptureConfig:
+    """Return the configuration; raise UsageError with option, value, limit for the first thing that is wrong."""
+    try:
+        return CaptureConfig(**values)
+    except ValidationError as error:
+        raise UsageError(_one_line(error)) from None
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    location = ".".join(str(part) for part in first["loc"])
+    option = f"--{location.replace('_', '-')} {first['input']}: " if location else ""
+    if location == "sources":
+        return "nothing to capture from; give -i INTERFACE, -r FILE or --device DEVARGS (at most 32 of them)"
+    text = first["msg"].removeprefix("Value error, ")
+    return f"{option}{text[0].lower()}{text[1:]}"

@@ -1,0 +1,194 @@
+"""The engine: the supervisor's child, started afresh. It holds the EAL, the packet memory and the workers.
+
+`python -m fastcapa.engine FD`: FD is one end of the socket to the supervisor, see channel.py. When the other end
+closes, the supervisor is gone: the engine drains and ends.
+"""
+
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from fastcapa import _dataplane, stats
+from fastcapa.channel import Channel, Settings
+from fastcapa.config import CaptureConfig, Source, SourceKind
+from fastcapa.plan import Plan
+from fastcapa.rows import SourceRow, WorkerRow
+
+POLL_S = 0.02
+SNAPSHOT_S = 1.0
+
+_KINDS = {
+    SourceKind.FILE: _dataplane.SOURCE_FILE,
+    SourceKind.INTERFACE: _dataplane.SOURCE_INTERFACE,
+    SourceKind.DEVICE: _dataplane.SOURCE_ETHDEV,
+}
+
+
+class Engine:
+    """One run of the pipeline."""
+
+    def __init__(self, channel: Channel, settings: Settings) -> None:
+        self._channel = channel
+        self._settings = settings
+        self._stopping = False
+        self._started = time.monotonic()
+        self._pipeline: _dataplane.Pipeline | None = None
+
+    def run(self) -> None:
+        """Open, start, watch, drain, and send the final report."""
+        config, plan = self._settings.config, self._settings.plan
+        _dataplane.eal_start(_eal_arguments(config, plan))
+        pipeline = self._pipeline = _dataplane.Pipeline(
+            rx_burst=config.rx_burst,
+            rx_attempts=config.rx_attempts,
+            tx_ring=config.tx_ring,
+            tx_workers=config.tx_workers,
+            tx_burst=config.tx_burst,
+            count=config.count,
+            filter=config.filter,
+            topic=config.topic,
+            partitions=self._settings.partitions,
+            value_bytes_max=self._settings.value_bytes_max,
+            properties=config.properties,
+        )
+        for source, mbufs in zip(config.sources, plan.mbufs, strict=True):
+            pipeline.add_source(**_source_arguments(config, plan, source, mbufs))
+        pipeline.start(list(plan.worker_cpus))
+        self._started = time.monotonic()
+        clocks = [f"{source.name}: {row['clock']}" for source, row in self._named_sources(pipeline)]
+        self._channel.send({"type": "started", "clocks": clocks})
+        signal.signal(signal.SIGTERM, lambda *_: self._stop(config.drain_timeout))
+        self._watch(pipeline)
+        self._finish(pipeline)
+
+    def close(self) -> int:
+        """Free everything; return how many packet buffers were lost."""
+        return self._pipeline.close() if self._pipeline is not None else 0
+
+    def _named_sources(self, pipeline: _dataplane.Pipeline) -> Iterator[tuple[Source, SourceRow]]:
+        return zip(self._settings.config.sources, pipeline.sources(), strict=True)
+
+    def _report(self, pipeline: _dataplane.Pipeline) -> stats.Report:
+        # Downstream first, so that a snapshot never shows more going out than came in.
+        workers = pipeline.workers()
+        return stats.report(
+            workers,
+            pipeline.sources(),
+            [source.name for source in self._settings.config.sources],
+            seconds=time.monotonic() - self._started,
+            producer="librdkafka",
+        )
+
+    def _stop(self, timeout_s: float) -> None:
+        self._stopping = True
+        if self._pipeline is not None:
+            self._pipeline.stop(int(timeout_s * 1000))
+
+    def _watch(self, pipeline: _dataplane.Pipeline) -> None:
+        """Serve commands and send snapshots until all workers have ended."""
+        config = self._settings.config
+        snapshot_due = time.monotonic() + SNAPSHOT_S
+        while True:
+            self._serve_commands()
+            self._send_events(pipeline)
+            workers = pipeline.workers()
+            if all(row["state"] == "done" for row in workers):
+                return
+            if not self._stopping and self._over(workers):
+                self._stop(config.drain_timeout)
+            if time.monotonic() >= snapshot_due:
+                self._channel.send({"type": "snapshot", "report": self._report(pipeline)})
+                snapshot_due += SNAPSHOT_S
+
+    def _over(self, workers: list[WorkerRow]) -> bool:
+        """Whether the drain has to begin: all sources have ended, or the time is over."""
+        duration = self._settings.config.duration
+        if duration and time.monotonic() - self._started >= duration:
+            return True
+        return all(row["state"] == "done" for row in workers if row["role"] == "rx")
+
+    def _serve_commands(self) -> None:
+        if self._channel.closed:
+            time.sleep(POLL_S)
+            return
+        if not select.select([self._channel], [], [], POLL_S)[0]:
+            return
+        for message in self._channel.receive():
+            self._stop(message["stop"])
+        if self._channel.closed:
+            self._stop(self._settings.config.drain_timeout)
+
+    def _send_events(self, pipeline: _dataplane.Pipeline) -> None:
+        for level, text in pipeline.events():
+            self._channel.send({"type": "log", "level": level, "text": text})
+
+    def _finish(self, pipeline: _dataplane.Pipeline) -> None:
+        self._send_events(pipeline)
+        report = self._report(pipeline)
+        failed = any(row.get("failed", False) for row in pipeline.workers())
+        missing = pipeline.close()
+        self._channel.send({"type": "final", "report": report, "source_failed": failed, "mbufs_missing": missing})
+
+
+def _eal_arguments(config: CaptureConfig, plan: Plan) -> list[str]:
+    # Lcore 0 is this thread, on all control CPUs; the workers are threads of our own, registered later.
+    control = ",".join(map(str, plan.control_cpus))
+    arguments = ["fastcapa", f"--lcores=0@({control})", "--no-telemetry", "--no-shconf", "--log-level=warning"]
+    if plan.hugepages:
+        arguments += ["--in-memory"]  # no files in hugetlbfs: nothing is left behind by a crash
+    else:
+        arguments += ["--no-huge", "-m", str((plan.memory_bytes >> 20) + 1)]
+    pci = [s.name for s in config.sources if s.kind is SourceKind.DEVICE and _is_pci(s.name)]
+    arguments += [f"--allow={name}" for name in pci] if pci else ["--no-pci"]
+    return arguments
+
+
+def _is_pci(devargs: str) -> bool:
+    """Whether devargs begin with a PCI address ("0000:3b:00.0,…") and not with the name of a virtual device."""
+    return devargs[:1].isdigit() and ":" in devargs.partition(",")[0]
+
+
+def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, mbufs: int) -> dict[str, Any]:
+    return {
+        "kind": _KINDS[source.kind],
+        "name": source.name,
+        "rx_queues": 1,
+        "rx_descriptors": config.rx_descriptors,
+        "buffer_bytes": config.rx_buffer_mb << 20,
+        "snaplen": config.snaplen,
+        "mbufs": mbufs,
+        "promiscuous": config.promiscuous,
+        "timestamps_now": config.timestamps == "now",
+        # A file waits for us: spinning for it would only take CPU time from Kafka's side.
+        "backoff": plan.backoff or not source.live,
+    }
+
+
+def main() -> int:
+    """Run the engine on the socket whose descriptor is the first argument."""
+    # Ctrl-C goes to the whole process group; the supervisor alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    settings = None
+    while settings is None:
+        for message in channel.receive():
+            settings = Settings.model_validate(message)
+        if channel.closed:
+            return 1
+    engine = Engine(channel, settings)
+    try:
+        engine.run()
+    except _dataplane.DataplaneError as error:
+        channel.send({"type": "error", "text": str(error)})
+        return 1
+    finally:
+        engine.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

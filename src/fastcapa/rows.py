@@ -1,0 +1,24 @@
+"""Rows of counters as the data plane gives them; dataplane.h says what each counts."""
+
+from typing import Literal, TypedDict
+
+SourceRow = TypedDict("SourceRow", {"in": int, "missed": int, "errors": int, "no_mbuf": int, "clock": str})
+
+
+class _WorkerRow(TypedDict):
+    role: Literal["rx", "tx"]
+    state: Literal["running", "draining", "done"]
+    source: int
+    queue: int
+    worker: int
+    cpu: int
+    busy_cycles: int
+    total_cycles: int
+    counters: dict[str, int]
+
+
+class WorkerRow(_WorkerRow, total=False):
+    """One worker; the last two in rows of rx workers only."""
+
+    failed: bool
+    ring_queued: int

@@ -1,0 +1,126 @@
+"""Snapshots of the pipeline as one JSON schema, and the accounting identity.
+
+    source.in  = rx.in + source.missed + source.errors + source.no_mbuf
+    rx.in      = rx.filtered + rx.ring_full_drops + rx.out
+    rx.out     = tx.in + tx.ring_queued
+    tx.in      = kafka.in + tx.held + tx.refused
+    kafka.in   = kafka.delivered + kafka.failed + kafka.in_flight
+
+`unaccounted` is what is left of source.in when every named term is taken off. In a snapshot of a running pipeline it
+may differ from 0 by the packets that moved while it was taken; after a drain it is 0.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fastcapa.rows import SourceRow, WorkerRow
+
+SCHEMA = 1
+Report = dict[str, Any]
+
+
+def report(
+    workers: Sequence[WorkerRow],
+    sources: Sequence[SourceRow],
+    names: Sequence[str],
+    *,
+    seconds: float,
+    producer: str,
+) -> Report:
+    """Return a snapshot; `names` are the sources'. Counters are packets unless the name says bytes or batches."""
+    rx = [row for row in workers if row["role"] == "rx"]
+    tx = [row for row in workers if row["role"] == "tx"]
+    sent = _sum(row["counters"] for row in tx)
+    result: Report = {
+        "schema": SCHEMA,
+        "seconds": round(seconds, 3),
+        "producer": producer,
+        "source": {key: sum(row[key] for row in sources) for key in ("in", "missed", "errors", "no_mbuf")},
+        "rx": _sum(row["counters"] for row in rx),
+        "tx": {
+            "in": sent["in"],
+            "ring_queued": sum(row["ring_queued"] for row in rx),
+            "held": sent["held"],
+            "refused": sent["refused"],
+        },
+        "kafka": {
+            "in": sent["kafka_in"],
+            "delivered": sent["delivered"],
+            "failed": sent["failed"],
+            "abandoned": sent["abandoned"],  # those of `failed` that the end of the drain left
+            "in_flight": sent["kafka_in"] - sent["delivered"] - sent["failed"],
+            "bytes": sent["bytes"],
+            "batches": sent["batches"],
+            "retries": sent["retries"],
+        },
+    }
+    result["unaccounted"] = unaccounted(result)
+    result["sources"] = [{"name": name, **row} for name, row in zip(names, sources, strict=True)]
+    result["workers"] = [_worker(row, names) for row in workers]
+    return result
+
+
+def unaccounted(snapshot: Report) -> int:
+    """Return how many packets no counter explains."""
+    source, rx, tx, kafka = (snapshot[part] for part in ("source", "rx", "tx", "kafka"))
+    waiting = tx["ring_queued"] + tx["held"] + kafka["in_flight"]
+    return int(source["in"] - lost(snapshot) - rx["filtered"] - kafka["delivered"] - waiting)
+
+
+def losses(snapshot: Report) -> dict[str, int]:
+    """Return every cause of loss with its number of packets, in the order of the hops."""
+    source, rx, tx, kafka = (snapshot[part] for part in ("source", "rx", "tx", "kafka"))
+    return {
+        "missed": source["missed"],
+        "errors": source["errors"],
+        "no_mbuf": source["no_mbuf"],
+        "ring_full_drops": rx["ring_full_drops"],
+        "refused": tx["refused"],
+        "failed": kafka["failed"],
+    }
+
+
+def lost(snapshot: Report) -> int:
+    """Return the sum of all losses."""
+    return sum(losses(snapshot).values())
+
+
+def closing_lines(snapshot: Report) -> list[str]:
+    """Return tcpdump's last lines, extended to Kafka."""
+    source, rx, tx, kafka = (snapshot[part] for part in ("source", "rx", "tx", "kafka"))
+    dropped = source["missed"] + source["errors"] + source["no_mbuf"] + rx["ring_full_drops"]
+    lines = [
+        f"{rx['in']} packets captured",
+        f"{rx['filtered']} packets filtered out",
+        f"{dropped} packets dropped: {source['missed']} missed by the source, {source['errors']} with errors,"
+        f" {source['no_mbuf']} without a buffer, {rx['ring_full_drops']} with the ring full",
+        f"{kafka['delivered']} packets delivered, {kafka['failed']} failed"
+        f" ({kafka['abandoned']} given up at the end), {tx['refused']} refused as too large",
+    ]
+    if rx["time_clamped"]:
+        lines.append(f"{rx['time_clamped']} packets dated in the future: CreateTime set to now, key kept")
+    if snapshot["unaccounted"]:
+        lines.append(f"{snapshot['unaccounted']} packets unaccounted for: a defect, please report it")
+    return lines
+
+
+def _sum(rows: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for row in rows:
+        for key, value in row.items():
+            total[key] = total.get(key, 0) + value
+    return total
+
+
+def _worker(row: WorkerRow, names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "role": row["role"],
+        "source": names[row["source"]],
+        "queue": row["queue"],
+        "worker": row["worker"],
+        "lcore": row["cpu"],
+        "busy": round(row["busy_cycles"] / row["total_cycles"], 4) if row["total_cycles"] else 0.0,
+        "busy_cycles": row["busy_cycles"],
+        "total_cycles": row["total_cycles"],
+        **row["counters"],
+    }

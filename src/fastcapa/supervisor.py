@@ -1,0 +1,202 @@
+"""The supervisor: starts the engine, watches it, passes signals on, and turns its end into an exit code."""
+
+import collections
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import IO, Any
+
+from fastcapa.channel import Channel, Settings
+from fastcapa.errors import RunTimeError
+from fastcapa.stats import Report
+
+# The engine may take this much longer than the drain's time-out: purging the producers, closing devices.
+GRACE_S = 15.0
+_LAST_WORDS = 20
+
+
+def _nothing() -> None:
+    pass
+
+
+def _wake(writer: int) -> None:
+    os.write(writer, b"\0")
+
+
+@dataclass
+class Outcome:
+    """How a run of the engine ended."""
+
+    report: Report
+    source_failed: bool
+    mbufs_missing: int
+    stopped_at_once: bool
+
+
+@dataclass
+class Stop:
+    """SIGINT and SIGTERM: how often they came."""
+
+    count: int = 0
+    wake: Callable[[], None] = field(default=_nothing)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Be the signal handler."""
+        self.count += 1
+        self.wake()
+
+
+@contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """Count SIGINT and SIGTERM instead of dying of them."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Supervisor:
+    """Runs one engine to its end."""
+
+    def __init__(self, settings: Settings, log: Callable[[str], None]) -> None:
+        """`log` gets each line for the user."""
+        self._settings = settings
+        self._log = log
+        self._last_words: collections.deque[str] = collections.deque(maxlen=_LAST_WORDS)
+        self._final: dict[str, Any] | None = None
+        self._error: str | None = None
+        self._deadline: float | None = None
+        self._repeated: collections.Counter[str] = collections.Counter()
+
+    def run(self, stop: Stop) -> Outcome:
+        """Start the engine and watch it until it ends.
+
+        Raises RunTimeError with the engine's own words if it could not start, or with the cause of its death.
+        """
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "fastcapa.engine", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            theirs.close()
+            channel = Channel(ours)
+            try:
+                channel.send(self._settings.model_dump(mode="json"))
+                self._watch(process, channel, stop)
+            finally:
+                self._end(process)
+        if self._error is not None:
+            raise RunTimeError(self._error)
+        if self._final is None:
+            raise RunTimeError(self._cause_of_death(process.returncode))
+        return Outcome(
+            report=self._final["report"],
+            source_failed=self._final["source_failed"],
+            mbufs_missing=self._final["mbufs_missing"],
+            stopped_at_once=stop.count > 1,
+        )
+
+    def _watch(self, process: subprocess.Popen[bytes], channel: Channel, stop: Stop) -> None:
+        stderr = process.stderr
+        assert stderr is not None  # noqa: S101 -- a pipe, as asked for above
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        stop.wake = lambda: _wake(writer)
+        served = 0
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(channel, selectors.EVENT_READ, lambda: self._serve_messages(channel))
+                selector.register(stderr, selectors.EVENT_READ, lambda: self._read_last_words(stderr, selector))
+                selector.register(reader, selectors.EVENT_READ, lambda: os.read(reader, 64))
+                while not channel.closed:
+                    served = self._pass_on(channel, process, stop, served)
+                    for key, _ in selector.select(self._patience()):
+                        key.data()
+                    if self._patience() == 0:
+                        self._last_words.append(f"it did not end within {GRACE_S:g} s after the drain")
+                        process.kill()
+                        return
+        finally:
+            stop.wake = _nothing
+            os.close(reader)
+            os.close(writer)
+
+    def _pass_on(self, channel: Channel, process: subprocess.Popen[bytes], stop: Stop, served: int) -> int:
+        """Serve signals: the first drains, the second gives up what is left, the third kills. Returns their number."""
+        timeout_s = self._settings.config.drain_timeout
+        while served < stop.count:
+            served += 1
+            if served == 1:
+                self._log(f"draining for up to {timeout_s:g} s; stop again to give up what is left")
+                channel.send({"stop": timeout_s})
+                self._deadline = time.monotonic() + timeout_s + GRACE_S
+            elif served == 2:
+                channel.send({"stop": 0})
+                self._deadline = time.monotonic() + GRACE_S
+            else:
+                process.kill()
+        return served
+
+    def _patience(self) -> float | None:
+        """Seconds that the engine still has, None without limit."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def _serve_messages(self, channel: Channel) -> None:
+        for message in channel.receive():
+            kind = message["type"]
+            if kind == "log":
+                self._log_event(message["text"])
+            elif kind == "started":
+                for clock in message["clocks"]:
+                    self._log(f"timestamps of {clock}")
+            elif kind == "final":
+                self._final = message
+            elif kind == "error":
+                self._error = message["text"]
+
+    def _log_event(self, text: str) -> None:
+        """Log a line of the engine; one that repeats (a broker that is away) at powers of ten only."""
+        self._repeated[text] += 1
+        count = self._repeated[text]
+        if count == 1:
+            self._log(text)
+        elif str(count).rstrip("0") == "1":
+            self._log(f"{text} (for the {count}th time)")
+
+    def _read_last_words(self, stderr: IO[bytes], selector: selectors.BaseSelector) -> None:
+        piece = os.read(stderr.fileno(), 1 << 16)
+        if not piece:
+            selector.unregister(stderr)
+        self._last_words.extend(piece.decode("utf-8", "replace").splitlines())
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Leave no process behind, whatever happened."""
+        try:
+            process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stderr is not None:
+            os.set_blocking(process.stderr.fileno(), False)
+            self._last_words.extend((process.stderr.read() or b"").decode("utf-8", "replace").splitlines())
+            process.stderr.close()
+
+    def _cause_of_death(self, status: int) -> str:
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"
+        words = [line.strip() for line in self._last_words if line.strip()]
+        return f"the engine {how}" + (f"; its last words: {words[-1]}" if words else "")
