@@ -8,15 +8,17 @@ from pathlib import Path
 from fastcapa.config import SNAPLEN_MAX, CaptureConfig, Source, SourceKind
 from fastcapa.errors import UsageError
 
-# One packet buffer: data room with headroom (RTE_MBUF_DEFAULT_BUF_SIZE), struct rte_mbuf, the mempool's header.
-MBUF_BYTES = 2176 + 128 + 128
+# One packet buffer: data room with headroom (RTE_MBUF_DEFAULT_BUF_SIZE), struct rte_mbuf, the mempool's header, padding.
+# A mempool lets no buffer cross a page: without hugepages there is one in each page of 4 KiB.
+MBUF_BYTES = 2176 + 128 + 256
+MBUF_BYTES_ORDINARY_PAGES = 4096
 MBUF_DATA_BYTES = 2048
 # A mempool keeps up to 1.5 times its cache size (256) for each thread that uses it.
 CACHED_MBUFS = 384
 # DPDK's own structures and those of its drivers.
 EAL_BYTES = 64 << 20
 # Segmentation offload shows frames of up to 64 KB on a kernel interface. Rings are not sized for nothing but those.
-SEGMENTS_MEAN_MAX = 4
+SEGMENTS_MEAN_MAX = 2
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,10 @@ def make(config: CaptureConfig, machine: Machine) -> Plan:
             f" {len(cpus)} CPUs; use fewer sources or --tx-workers, or add --oversubscribe to let them share"
         )
     mbufs = tuple(_mbufs(config, source) for source in config.sources)
-    memory = EAL_BYTES + MBUF_BYTES * sum(mbufs) + 16 * config.tx_ring * len(config.sources)
+    memory = _memory(config, mbufs, MBUF_BYTES)
     hugepages = machine.free_hugepage_bytes >= memory
+    if not hugepages:
+        memory = _memory(config, mbufs, MBUF_BYTES_ORDINARY_PAGES)
     notes = [_memory_note(memory, sum(mbufs), machine, hugepages)]
     if len(cpus) > workers:
         # The first CPUs serve interrupts on most machines: the control threads are better there than a worker.
@@ -90,6 +94,11 @@ def _mbufs(config: CaptureConfig, source: Source) -> int:
     segments = min(-(-config.snaplen // MBUF_DATA_BYTES), SEGMENTS_MEAN_MAX)
     # At least one frame of the largest size has to fit, or a file could never go on.
     return packets * segments + 2 * SNAPLEN_MAX // MBUF_DATA_BYTES
+
+
+def _memory(config: CaptureConfig, mbufs: Sequence[int], mbuf_bytes: int) -> int:
+    # Per buffer also a slot in the pool's own ring; per packet a slot in the tx ring.
+    return EAL_BYTES + (mbuf_bytes + 16) * sum(mbufs) + 16 * config.tx_ring * len(config.sources)
 
 
 def _memory_note(memory: int, mbufs: int, machine: Machine, hugepages: bool) -> str:

@@ -45,8 +45,9 @@ static int attach(struct fc_source *s, struct ethdev *e)
 		return fc_error(EBUSY, "device %s is given twice", s->name);
 	error = rte_dev_probe(s->name);
 	if (error != 0)
-		return fc_error(-error, "cannot open DPDK device '%s': %s (is it bound to its driver, and are the devargs right?)",
-			s->name, rte_strerror(-error));
+		return fc_error(-error,
+			"cannot open DPDK device '%s': %s; is it bound to its driver, and are the devargs right?", s->name,
+			error == -EFAULT ? "no driver takes it" : rte_strerror(-error));
 	if (find_port(s->name, &e->port) != 0)
 		return fc_error(ENODEV, "DPDK device '%s' has no Ethernet port", s->name);
 	e->attached = true;
@@ -152,6 +153,7 @@ static int ethdev_start(struct fc_source *s, uint16_t queue, const char *filter)
 	if (error != 0)
 		return fc_error(-error, "%s: cannot start: %s", s->name, rte_strerror(-error));
 	e->started = true;
+	s->driver_mbufs = rte_mempool_in_use_count(s->pool);
 	return 0;
 }
 

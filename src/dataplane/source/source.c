@@ -57,6 +57,8 @@ uint64_t fc_source_close(struct fc_source *s)
 		s->ops->close(s);
 	if (s->pool != NULL) {
 		missing = s->mbufs - rte_mempool_avail_count(s->pool);
+		if (missing == s->driver_mbufs)
+			missing = 0;
 		// A buffer that somebody still holds must not point into freed memory.
 		if (missing == 0)
 			rte_mempool_free(s->pool);

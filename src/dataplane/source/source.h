@@ -57,6 +57,7 @@ struct fc_source {
 	bool stamps;               // rx_burst fills time_ns
 	struct rte_mempool *pool;  // owned
 	uint32_t mbufs;            // in the pool
+	uint32_t driver_mbufs;     // in the device's queues before the first packet; writer: start
 	int numa_node;             // where its packets are kept; writer: open
 	struct fc_events *events;  // of the pipeline
 	bool backoff;
@@ -65,7 +66,8 @@ struct fc_source {
 // Opens the source and makes its packet pool. 0 or -errno with fc_error(); then nothing is left open. Control thread.
 int fc_source_open(struct fc_source *s, const struct fc_source_config *config, struct fc_events *events);
 
-// Closes the source and frees its pool. Returns how many packet buffers were missing from the pool.
+// Closes the source and frees its pool. Returns how many packet buffers were missing from the pool; what a driver took for
+// its queues and keeps for good (af_xdp: its fill ring) is not missing.
 uint64_t fc_source_close(struct fc_source *s);
 
 // Makes the packet pool on s->numa_node; `open` of the ops calls it as soon as it knows the node. 0 or -errno.
