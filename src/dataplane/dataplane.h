@@ -96,7 +96,7 @@ struct fc_worker_row {
 	uint16_t worker; // tx: index among the workers of that ring
 	int cpu;         // -1: not pinned
 	uint64_t busy_cycles, total_cycles;
-	uint64_t ring_queued; // gauge, rx rows: packets in this queue's tx ring
+	uint64_t ring_queued;     // gauge, rx rows: packets in this queue's tx ring
 	struct fc_rx_counters rx; // rx rows
 	struct fc_tx_counters tx; // tx rows
 };
@@ -113,7 +113,8 @@ struct fc_source_row {
 
 struct fc_pipeline;
 
-// The last error of the calling thread, one sentence without a full stop. Any thread. Valid until its next failing call.
+// The last error of the calling thread, one sentence without a full stop. Any thread. Valid until its next failing
+// call.
 const char *fc_last_error(void);
 
 // Starts DPDK's EAL, once per process; argv as rte_eal_init() takes it, borrowed for the process's life.

@@ -21,8 +21,7 @@ void fc_events_init(struct fc_events *events);
 void fc_events_destroy(struct fc_events *events);
 
 // Any thread. `level` as in syslog(3).
-__attribute__((format(printf, 3, 4))) void fc_event(
-	struct fc_events *events, int level, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void fc_event(struct fc_events *events, int level, const char *format, ...);
 
 // Any thread. Returns the level of the line copied into `text`, or -1.
 int fc_events_take(struct fc_events *events, char *text, size_t size);

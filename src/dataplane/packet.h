@@ -15,8 +15,8 @@ enum {
 // Lives in the mbuf's dynamic field area. Written by the rx worker's thread before the packet enters the tx ring, read
 // by the tx worker after it has left it; the ring orders the two.
 struct fc_packet {
-	uint64_t time_ns;        // receive time, Unix epoch
-	uint32_t original_bytes; // length on the wire; mbuf->pkt_len is what is kept of it
+	uint64_t time_ns;         // receive time, Unix epoch
+	uint32_t original_bytes;  // length on the wire; mbuf->pkt_len is what is kept of it
 	uint32_t create_time_now; // CreateTime is the time of sending, not time_ns (see FC_AHEAD_MAX_NS)
 };
 
@@ -31,8 +31,8 @@ static inline struct fc_packet *fc_packet(struct rte_mbuf *m)
 // Reserves the field. Control thread, after the EAL has started. 0 or -errno.
 int fc_packet_register(void);
 
-// Copies `bytes` bytes into an mbuf, or into a chain of them when one is too small. The caller owns the result. NULL when the
-// pool has too few buffers; nothing is kept then.
+// Copies `bytes` bytes into an mbuf, or into a chain of them when one is too small. The caller owns the result. NULL
+// when the pool has too few buffers; nothing is kept then.
 struct rte_mbuf *fc_packet_copy(struct rte_mempool *pool, const uint8_t *data, uint32_t bytes);
 
 // Cuts the packet to `bytes` and frees the segments behind; false when it was no longer than that.

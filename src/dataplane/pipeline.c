@@ -28,9 +28,9 @@ enum { SOURCES_MAX = 32 };
 
 // One rx queue with all that hangs on it.
 struct lane {
-	struct fc_rx_worker *rx;   // owned, cache-line aligned
-	struct rte_ring *ring;     // owned
-	struct fc_tx_worker *tx;   // owned, config.tx_workers of them
+	struct fc_rx_worker *rx; // owned, cache-line aligned
+	struct rte_ring *ring;   // owned
+	struct fc_tx_worker *tx; // owned, config.tx_workers of them
 	uint16_t source;
 };
 
@@ -137,7 +137,8 @@ int fc_pipeline_add_source(struct fc_pipeline *p, const struct fc_source_config 
 	if (p->source_count == SOURCES_MAX)
 		return fc_error(E2BIG, "more than %d sources", SOURCES_MAX);
 	if (config->rx_queues < 1 || config->snaplen < 1 || config->snaplen > FC_FRAME_BYTES_MAX)
-		return fc_error(EINVAL, "%s: %u rx queues, snaplen %u", config->name, config->rx_queues, config->snaplen);
+		return fc_error(
+			EINVAL, "%s: %u rx queues, snaplen %u", config->name, config->rx_queues, config->snaplen);
 	error = fc_source_open(&p->sources[p->source_count], config, &p->events);
 	if (error == 0)
 		p->source_count++;

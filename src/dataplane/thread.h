@@ -26,8 +26,8 @@ int fc_thread_start(struct fc_thread *t, int cpu, void (*main)(void *), void *ar
 // Waits for its end. Control thread; harmless when it was never started.
 void fc_thread_join(struct fc_thread *t);
 
-// Waiting without work. A worker that owns its core spins, for the shortest reaction; one that shares a core (fewer cores
-// than workers, or a file to read, where nothing is lost by waiting) sleeps, longer the longer there is nothing.
+// Waiting without work. A worker that owns its core spins, for the shortest reaction; one that shares a core (fewer
+// cores than workers, or a file to read, where nothing is lost by waiting) sleeps, longer the longer there is nothing.
 struct fc_idle {
 	bool backoff;
 	unsigned rounds; // empty rounds in a row

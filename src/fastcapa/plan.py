@@ -8,7 +8,7 @@ from pathlib import Path
 from fastcapa.config import SNAPLEN_MAX, CaptureConfig, Source, SourceKind
 from fastcapa.errors import UsageError
 
-# One packet buffer: data room with headroom (RTE_MBUF_DEFAULT_BUF_SIZE), struct rte_mbuf, the mempool's header, padding.
+# One packet buffer: data room with headroom (RTE_MBUF_DEFAULT_BUF_SIZE), struct rte_mbuf, a mempool's header, padding.
 # A mempool lets no buffer cross a page: without hugepages there is one in each page of 4 KiB.
 MBUF_BYTES = 2176 + 128 + 256
 MBUF_BYTES_ORDINARY_PAGES = 4096

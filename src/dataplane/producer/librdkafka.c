@@ -1,5 +1,5 @@
-// Producer: librdkafka. Every feature and security mechanism of that library; one client, with its own connections, queue
-// and threads, per tx worker.
+// Producer: librdkafka. Every feature and security mechanism of that library; one client, with its own connections,
+// queue and threads, per tx worker.
 //
 // The library copies each value once at produce: the packet buffer goes back to its pool at once, so that a slow
 // Kafka never starves the receiving side of buffers (what the other way costs was measured: ARCHITECTURE.md).
@@ -116,7 +116,8 @@ static rd_kafka_resp_err_t produce(struct client *c, struct rte_mbuf *m, int32_t
 		create_ms = 1;
 	return rd_kafka_producev(c->rk, RD_KAFKA_V_RKT(c->topic), RD_KAFKA_V_PARTITION(partition),
 		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(&key, sizeof key),
-		RD_KAFKA_V_VALUE((void *)(uintptr_t)value, m->pkt_len), RD_KAFKA_V_TIMESTAMP(create_ms), RD_KAFKA_V_END);
+		RD_KAFKA_V_VALUE((void *)(uintptr_t)value, m->pkt_len), RD_KAFKA_V_TIMESTAMP(create_ms),
+		RD_KAFKA_V_END);
 }
 
 static uint16_t librdkafka_send_burst(struct fc_producer *p, struct rte_mbuf **packets, uint16_t n)

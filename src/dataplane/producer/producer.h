@@ -12,14 +12,15 @@
 struct fc_producer;
 
 struct fc_producer_ops {
-	// Takes packets from the front of the burst, counting each as kafka_in or refused, and owns what it takes. Returns how
-	// many; fewer than `n` when it is full: the caller keeps the rest and tries again after poll().
+	// Takes packets from the front of the burst, counting each as kafka_in or refused, and owns what it takes.
+	// Returns how many; fewer than `n` when it is full: the caller keeps the rest and tries again after poll().
 	uint16_t (*send_burst)(struct fc_producer *p, struct rte_mbuf **packets, uint16_t n);
 
 	// Serves acknowledgements, never waits. Returns how many packets it settled.
 	unsigned (*poll)(struct fc_producer *p);
 
-	// Sends what is still collected and serves acknowledgements, for about `timeout_ms`. True when nothing is in flight.
+	// Sends what is still collected and serves acknowledgements, for about `timeout_ms`. True when nothing is in
+	// flight.
 	bool (*flush)(struct fc_producer *p, int timeout_ms);
 
 	// Gives up everything in flight: counts it as failed and abandoned. Returns when that is done.
@@ -41,8 +42,8 @@ static inline uint64_t fc_producer_in_flight(const struct fc_producer *p)
 	return p->counters->kafka_in - p->counters->delivered - p->counters->failed;
 }
 
-// A producer on librdkafka, or NULL with fc_error(). It connects in the background. Its library's threads inherit the CPUs of
-// the calling thread: call it from the control thread, never from a worker.
+// A producer on librdkafka, or NULL with fc_error(). It connects in the background. Its library's threads inherit the
+// CPUs of the calling thread: call it from the control thread, never from a worker.
 struct fc_producer *fc_producer_librdkafka(
 	const struct fc_pipeline_config *config, struct fc_tx_counters *counters, struct fc_events *events);
 

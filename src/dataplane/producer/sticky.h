@@ -1,5 +1,5 @@
-// The sticky partitioner: all packets go to one partition until its batch is full or old, then to the next. Large batches
-// cost the least on both sides; spreading single packets would make every batch small.
+// The sticky partitioner: all packets go to one partition until its batch is full or old, then to the next. Large
+// batches cost the least on both sides; spreading single packets would make every batch small.
 #ifndef FC_STICKY_H
 #define FC_STICKY_H
 

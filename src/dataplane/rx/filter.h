@@ -29,8 +29,7 @@ static inline bool fc_filter_matches(struct fc_filter *f, struct rte_mbuf *m)
 	if (f->all)
 		return true;
 	bytes = rte_pktmbuf_read(m, 0, m->pkt_len, f->scratch); // no copy when it is one segment
-	return bytes != NULL &&
-		bpf_filter(f->program.bf_insns, bytes, fc_packet(m)->original_bytes, m->pkt_len) != 0;
+	return bytes != NULL && bpf_filter(f->program.bf_insns, bytes, fc_packet(m)->original_bytes, m->pkt_len) != 0;
 }
 
 #endif

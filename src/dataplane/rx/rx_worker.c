@@ -6,8 +6,8 @@
 #include "../packet.h"
 #include "../stats/counter.h"
 
-// A broker rejects a whole batch for one CreateTime more than an hour ahead (message.timestamp.after.max.ms); the margin
-// is for its clock.
+// A broker rejects a whole batch for one CreateTime more than an hour ahead (message.timestamp.after.max.ms); the
+// margin is for its clock.
 #define FC_AHEAD_MAX_NS (UINT64_C(55) * 60 * FC_NS_PER_S)
 
 static uint16_t budget_take(struct fc_rx_budget *budget, uint16_t n)
@@ -37,8 +37,8 @@ static bool budget_over(const struct fc_rx_budget *budget)
 	return budget->limited && atomic_load_explicit(&budget->wanted, memory_order_relaxed) == 0;
 }
 
-// Fetches until a fetch is not full, at most `attempts` times, before anything else is done: the source's queue comes first.
-// Returns the number of packets; *end gets FC_RX_END or FC_RX_FAILED when the source has no more.
+// Fetches until a fetch is not full, at most `attempts` times, before anything else is done: the source's queue comes
+// first. Returns the number of packets; *end gets FC_RX_END or FC_RX_FAILED when the source has no more.
 static uint16_t fetch(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t max, int *end)
 {
 	uint16_t count = 0, attempt;

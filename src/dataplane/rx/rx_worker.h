@@ -17,12 +17,12 @@ enum {
 	FC_RX_ATTEMPTS_MAX = 16,
 };
 
-// How many more packets are wanted (--count), shared by all rx workers: each takes its share before it fetches and gives
-// back what the fetch or the filter did not use, so that the sum is exact.
+// How many more packets are wanted (--count), shared by all rx workers: each takes its share before it fetches and
+// gives back what the fetch or the filter did not use, so that the sum is exact.
 struct fc_rx_budget {
 	bool limited;
-	_Atomic uint64_t left;    // not yet taken; writers: rx workers
-	_Atomic uint64_t wanted;  // not yet found; writers: rx workers; 0: all workers end
+	_Atomic uint64_t left;   // not yet taken; writers: rx workers
+	_Atomic uint64_t wanted; // not yet found; writers: rx workers; 0: all workers end
 };
 
 struct fc_rx_worker {
@@ -31,11 +31,11 @@ struct fc_rx_worker {
 	uint16_t queue;
 	uint16_t burst, attempts;
 	uint32_t snaplen;
-	bool source_filters;        // the source applies the filter
-	struct fc_filter filter;    // owned
-	struct rte_ring *ring;      // of the pipeline; this worker is its only producer
+	bool source_filters;     // the source applies the filter
+	struct fc_filter filter; // owned
+	struct rte_ring *ring;   // of the pipeline; this worker is its only producer
 	struct fc_rx_budget *budget;
-	const atomic_bool *stop;    // writer: control thread
+	const atomic_bool *stop; // writer: control thread
 
 	struct fc_thread thread;
 	atomic_bool failed; // writer: this worker; readers: any
@@ -45,8 +45,8 @@ struct fc_rx_worker {
 	uint64_t busy_cycles, total_cycles;
 };
 
-// The thread's main function; `arg` is a struct fc_rx_worker. Ends when the source ends or fails, the budget is used up or
-// *stop is set and what had arrived before is in the ring.
+// The thread's main function; `arg` is a struct fc_rx_worker. Ends when the source ends or fails, the budget is used up
+// or *stop is set and what had arrived before is in the ring.
 void fc_rx_worker_main(void *arg);
 
 #endif

@@ -46,8 +46,8 @@ static int attach(struct fc_source *s, struct ethdev *e)
 	error = rte_dev_probe(s->name);
 	if (error != 0)
 		return fc_error(-error,
-			"cannot open DPDK device '%s': %s; is it bound to its driver, and are the devargs right?", s->name,
-			error == -EFAULT ? "no driver takes it" : rte_strerror(-error));
+			"cannot open DPDK device '%s': %s; is it bound to its driver, and are the devargs right?",
+			s->name, error == -EFAULT ? "no driver takes it" : rte_strerror(-error));
 	if (find_port(s->name, &e->port) != 0)
 		return fc_error(ENODEV, "DPDK device '%s' has no Ethernet port", s->name);
 	e->attached = true;
@@ -65,8 +65,8 @@ static int check_limits(struct fc_source *s, const struct rte_eth_dev_info *info
 	if (limit->nb_max == 0)
 		return 0;
 	if (descriptors < limit->nb_min || descriptors > limit->nb_max)
-		return fc_error(EINVAL, "%s: %u rx descriptors asked for, the device takes %u to %u", s->name, descriptors,
-			limit->nb_min, limit->nb_max);
+		return fc_error(EINVAL, "%s: %u rx descriptors asked for, the device takes %u to %u", s->name,
+			descriptors, limit->nb_min, limit->nb_max);
 	if (limit->nb_align > 1 && descriptors % limit->nb_align != 0)
 		return fc_error(EINVAL, "%s: %u rx descriptors asked for, the device takes multiples of %u", s->name,
 			descriptors, limit->nb_align);
@@ -85,11 +85,10 @@ static int configure(struct fc_source *s, struct ethdev *e, const struct rte_eth
 	conf.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	error = rte_eth_dev_configure(e->port, s->rx_queues, tx_queues, &conf);
 	if (error != 0)
-		return fc_error(-error, "%s: cannot configure %u rx queues: %s", s->name, s->rx_queues,
-			rte_strerror(-error));
+		return fc_error(
+			-error, "%s: cannot configure %u rx queues: %s", s->name, s->rx_queues, rte_strerror(-error));
 	for (queue = 0; queue < s->rx_queues; queue++) {
-		error = rte_eth_rx_queue_setup(
-			e->port, queue, e->descriptors, (unsigned)s->numa_node, NULL, s->pool);
+		error = rte_eth_rx_queue_setup(e->port, queue, e->descriptors, (unsigned)s->numa_node, NULL, s->pool);
 		if (error != 0)
 			return fc_error(-error, "%s: cannot set up rx queue %u with %u descriptors: %s", s->name, queue,
 				e->descriptors, rte_strerror(-error));
@@ -97,8 +96,8 @@ static int configure(struct fc_source *s, struct ethdev *e, const struct rte_eth
 	for (queue = 0; queue < tx_queues; queue++) {
 		error = rte_eth_tx_queue_setup(e->port, queue, e->descriptors, (unsigned)s->numa_node, NULL);
 		if (error != 0)
-			return fc_error(-error, "%s: cannot set up tx queue %u: %s", s->name, queue,
-				rte_strerror(-error));
+			return fc_error(
+				-error, "%s: cannot set up tx queue %u: %s", s->name, queue, rte_strerror(-error));
 	}
 	return 0;
 }

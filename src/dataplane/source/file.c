@@ -13,8 +13,8 @@
 
 struct file {
 	pcap_t *pcap;
-	bool now;      // stamp with the current time
-	int ended;     // FC_RX_END or FC_RX_FAILED once there is nothing more to read
+	bool now;  // stamp with the current time
+	int ended; // FC_RX_END or FC_RX_FAILED once there is nothing more to read
 	// The frame that was read when no packet buffer was free; libpcap keeps its bytes until the next read.
 	struct pcap_pkthdr *pending;
 	const u_char *pending_bytes;
@@ -22,17 +22,18 @@ struct file {
 };
 
 // The format has unsigned 32-bit seconds (draft-ietf-opsawg-pcap, section 4); libpcap 1.10 sign-extends them, so that
-// frames after January 2038 come out before 1970.
+// frames after January 2038 come out before 1970. Damaged files have any number as a fraction; before 1970 becomes 1970.
 static uint64_t frame_time_ns(const struct timeval *t)
 {
 	int64_t seconds = t->tv_sec;
+	int64_t fraction_ns = t->tv_usec; // PCAP_TSTAMP_PRECISION_NANO
 
 	if (seconds < 0 && seconds >= INT32_MIN)
 		seconds += INT64_C(1) << 32;
-	// tv_usec has nanoseconds (PCAP_TSTAMP_PRECISION_NANO), in a damaged file any number.
-	if (seconds < 0 || seconds > INT64_MAX / FC_NS_PER_S - 10 || t->tv_usec < 0 || t->tv_usec > 5 * FC_NS_PER_S)
+	if (seconds < 0 || seconds > INT64_MAX / FC_NS_PER_S / 2 || llabs(fraction_ns) > INT64_MAX / 4)
 		return 0;
-	return (uint64_t)(seconds * FC_NS_PER_S + t->tv_usec);
+	seconds = seconds * FC_NS_PER_S + fraction_ns;
+	return seconds < 0 ? 0 : (uint64_t)seconds;
 }
 
 static int file_open(struct fc_source *s, const struct fc_source_config *config)
@@ -53,8 +54,8 @@ static int file_open(struct fc_source *s, const struct fc_source_config *config)
 	if (link_type != DLT_EN10MB) {
 		const char *name = pcap_datalink_val_to_name(link_type);
 
-		return fc_error(EPROTONOSUPPORT, "%s: link type is %s (%d), only Ethernet (EN10MB) can be sent", s->name,
-			name != NULL ? name : "unknown", link_type);
+		return fc_error(EPROTONOSUPPORT, "%s: link type is %s (%d), only Ethernet (EN10MB) can be sent",
+			s->name, name != NULL ? name : "unknown", link_type);
 	}
 	f->now = config->timestamps_now;
 	s->waits = true;

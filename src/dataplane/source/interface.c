@@ -1,9 +1,9 @@
-// Source: a kernel interface, through libpcap on AF_PACKET's memory-mapped ring: kernel time in nanoseconds, the filter in
-// the kernel, the kernel's own drop counter.
+// Source: a kernel interface, through libpcap on AF_PACKET's memory-mapped ring: kernel time in nanoseconds, the filter
+// in the kernel, the kernel's own drop counter.
 //
 // The counters close to the packet because the beginning and the end are sharp: a filter that rejects everything is
-// attached to the socket first and again last, and in between every frame that the kernel counts is either read by us or
-// counted as dropped by the kernel.
+// attached to the socket first and again last, and in between every frame that the kernel counts is either read by us
+// or counted as dropped by the kernel.
 #include <errno.h>
 #include <linux/filter.h>
 #include <net/if.h>
@@ -36,7 +36,8 @@ struct interface {
 	int64_t deadline_ns;  // of the drain, monotonic
 	int64_t stats_due_ns; // monotonic
 
-	// The kernel counted these before start() was done; they are not ours. Writer: rx worker, before the first fetch.
+	// The kernel counted these before start() was done; they are not ours. Writer: rx worker, before the first
+	// fetch.
 	uint64_t received_before, dropped_before;
 	// Of the kernel, 32 bits wide there: extended here by adding differences.
 	uint32_t received_last, dropped_last;
@@ -58,8 +59,8 @@ static int open_error(struct fc_source *s, pcap_t *pcap, int status)
 		return fc_error(ENODEV, "no such interface: %s (`ip link` lists them)", s->name);
 	case PCAP_ERROR_PERM_DENIED:
 	case PCAP_ERROR_PROMISC_PERM_DENIED:
-		return fc_error(EPERM,
-			"no permission to capture on %s: run as root or with the capability CAP_NET_RAW", s->name);
+		return fc_error(EPERM, "no permission to capture on %s: run as root or with the capability CAP_NET_RAW",
+			s->name);
 	case PCAP_ERROR_IFACE_NOT_UP:
 		return fc_error(ENETDOWN, "interface %s is down (`ip link set %s up`)", s->name, s->name);
 	default:
@@ -137,8 +138,8 @@ static int interface_open(struct fc_source *s, const struct fc_source_config *co
 	if (link_type != DLT_EN10MB) {
 		const char *name = pcap_datalink_val_to_name(link_type);
 
-		return fc_error(EPROTONOSUPPORT, "%s: link type is %s (%d), only Ethernet (EN10MB) can be sent", s->name,
-			name != NULL ? name : "unknown", link_type);
+		return fc_error(EPROTONOSUPPORT, "%s: link type is %s (%d), only Ethernet (EN10MB) can be sent",
+			s->name, name != NULL ? name : "unknown", link_type);
 	}
 	if (pcap_setnonblock(i->pcap, 1, text) != 0)
 		return fc_error(EIO, "%s: %s", s->name, text);
@@ -154,8 +155,8 @@ static void discard(u_char *user, const struct pcap_pkthdr *header, const u_char
 	(void)bytes;
 }
 
-// The kernel runs the filter. Not through pcap_setfilter(): where the kernel refuses a program (too long), libpcap would
-// filter silently in user space, after the kernel has counted the frames.
+// The kernel runs the filter. Not through pcap_setfilter(): where the kernel refuses a program (too long), libpcap
+// would filter silently in user space, after the kernel has counted the frames.
 static bool attach(struct interface *i, const char *expression)
 {
 	struct bpf_program program;
@@ -164,10 +165,10 @@ static bool attach(struct interface *i, const char *expression)
 	if (pcap_compile(i->pcap, &program, expression, 1, PCAP_NETMASK_UNKNOWN) != 0)
 		return false;
 	// struct bpf_insn and struct sock_filter are the same 8 bytes by design.
-	attached = program.bf_len <= BPF_MAXINSNS &&
-		setsockopt(pcap_fileno(i->pcap), SOL_SOCKET, SO_ATTACH_FILTER,
-			&(struct sock_fprog){.len = (unsigned short)program.bf_len, .filter = (void *)program.bf_insns},
-			sizeof(struct sock_fprog)) == 0;
+	attached = program.bf_len <= BPF_MAXINSNS && setsockopt(pcap_fileno(i->pcap), SOL_SOCKET, SO_ATTACH_FILTER,
+							     &(struct sock_fprog){.len = (unsigned short)program.bf_len,
+								     .filter = (void *)program.bf_insns},
+							     sizeof(struct sock_fprog)) == 0;
 	pcap_freecode(&program);
 	return attached;
 }
@@ -175,7 +176,8 @@ static bool attach(struct interface *i, const char *expression)
 // Takes out what came in before reject_all(), then lets the wanted traffic in.
 static int interface_start(struct fc_source *s, uint16_t queue, const char *filter)
 {
-	// On loopback the kernel shows each frame twice, and libpcap drops the outgoing one after the kernel counted it.
+	// On loopback the kernel shows each frame twice, and libpcap drops the outgoing one after the kernel counted
+	// it.
 	const char *one_direction = strcmp(s->name, "lo") == 0 ? "inbound" : "";
 	struct interface *i = s->state;
 	char expression[FC_FILTER_BYTES_MAX + 32];

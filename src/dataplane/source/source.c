@@ -20,8 +20,7 @@ int fc_source_pool(struct fc_source *s)
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof name, "fc_packets_%p", (void *)s);
-	s->pool = rte_pktmbuf_pool_create(
-		name, s->mbufs, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, s->numa_node);
+	s->pool = rte_pktmbuf_pool_create(name, s->mbufs, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, s->numa_node);
 	if (s->pool == NULL)
 		return fc_error(rte_errno, "cannot allocate %u packet buffers for %s: %s", s->mbufs, s->name,
 			rte_strerror(rte_errno));

@@ -25,16 +25,17 @@ struct fc_source_ops {
 	// Opens the device or file and all its queues. Control thread. 0 or -errno with fc_error().
 	int (*open)(struct fc_source *s, const struct fc_source_config *config);
 
-	// From here on packets count. `filter` is pcap-filter(7), "" for all, already checked. Control thread, before the
-	// queue's rx worker starts. 1: the source applies the filter itself; 0: the rx worker has to; or -errno.
+	// From here on packets count. `filter` is pcap-filter(7), "" for all, already checked. Control thread, before
+	// the queue's rx worker starts. 1: the source applies the filter itself; 0: the rx worker has to; or -errno.
 	int (*start)(struct fc_source *s, uint16_t queue, const char *filter);
 
-	// Fetches up to `n` packets, with struct fc_packet filled but for time_ns where the source has no clock of its own.
-	// The caller owns what it gets. Returns their number, FC_RX_END or FC_RX_FAILED. The rx worker of the queue.
+	// Fetches up to `n` packets, with struct fc_packet filled but for time_ns where the source has no clock of its
+	// own. The caller owns what it gets. Returns their number, FC_RX_END or FC_RX_FAILED. The rx worker of the
+	// queue.
 	int (*rx_burst)(struct fc_source *s, uint16_t queue, struct rte_mbuf **packets, uint16_t n);
 
-	// The drain has begun: take nothing new in. rx_burst then returns what had arrived before, and FC_RX_END. The rx
-	// worker of the queue, once.
+	// The drain has begun: take nothing new in. rx_burst then returns what had arrived before, and FC_RX_END. The
+	// rx worker of the queue, once.
 	void (*stop_intake)(struct fc_source *s, uint16_t queue);
 
 	// Fills all but `clock`. Any thread, between open and close.
@@ -48,26 +49,26 @@ extern const struct fc_source_ops fc_source_file, fc_source_interface, fc_source
 
 struct fc_source {
 	const struct fc_source_ops *ops;
-	void *state;               // of the ops
+	void *state; // of the ops
 	char name[FC_SOURCE_NAME_BYTES];
-	char clock[48];            // writer: open
+	char clock[48]; // writer: open
 	uint16_t rx_queues;
 	uint32_t snaplen;
-	bool waits;                // a file: wait for room in the ring instead of dropping
-	bool stamps;               // rx_burst fills time_ns
-	struct rte_mempool *pool;  // owned
-	uint32_t mbufs;            // in the pool
-	uint32_t driver_mbufs;     // in the device's queues before the first packet; writer: start
-	int numa_node;             // where its packets are kept; writer: open
-	struct fc_events *events;  // of the pipeline
+	bool waits;               // a file: wait for room in the ring instead of dropping
+	bool stamps;              // rx_burst fills time_ns
+	struct rte_mempool *pool; // owned
+	uint32_t mbufs;           // in the pool
+	uint32_t driver_mbufs;    // in the device's queues before the first packet; writer: start
+	int numa_node;            // where its packets are kept; writer: open
+	struct fc_events *events; // of the pipeline
 	bool backoff;
 };
 
 // Opens the source and makes its packet pool. 0 or -errno with fc_error(); then nothing is left open. Control thread.
 int fc_source_open(struct fc_source *s, const struct fc_source_config *config, struct fc_events *events);
 
-// Closes the source and frees its pool. Returns how many packet buffers were missing from the pool; what a driver took for
-// its queues and keeps for good (af_xdp: its fill ring) is not missing.
+// Closes the source and frees its pool. Returns how many packet buffers were missing from the pool; what a driver took
+// for its queues and keeps for good (af_xdp: its fill ring) is not missing.
 uint64_t fc_source_close(struct fc_source *s);
 
 // Makes the packet pool on s->numa_node; `open` of the ops calls it as soon as it knows the node. 0 or -errno.

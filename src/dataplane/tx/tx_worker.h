@@ -14,11 +14,11 @@ enum { FC_TX_BURST_MAX = 4096 };
 
 struct fc_tx_worker {
 	// Set before the start, constant afterwards.
-	struct rte_ring *ring;            // of the pipeline
-	const struct fc_thread *feeder;   // the ring's rx worker
-	struct fc_producer *producer;     // owned
+	struct rte_ring *ring;          // of the pipeline
+	const struct fc_thread *feeder; // the ring's rx worker
+	struct fc_producer *producer;   // owned
 	uint16_t burst;
-	uint16_t index;                   // among the workers of its ring
+	uint16_t index; // among the workers of its ring
 	bool backoff;
 	const _Atomic int64_t *give_up_ns; // monotonic: end of the drain; writer: control thread
 

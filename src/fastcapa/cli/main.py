@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from fastcapa import __version__
-from fastcapa.cli import capture, read
+from fastcapa.cli import capture, demo, read
 from fastcapa.errors import Exit, FastcapaError
 
-SUBCOMMANDS = (capture, read)
+SUBCOMMANDS = (capture, read, demo)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,90 @@
+# One word per job. `make demo` and `make test` do all of their own set-up on a fresh Debian machine.
+
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+NODES ?= 1
+PORT ?= 9092
+
+# Everything the package is made of: a change installs it again.
+SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-unit test-dataplane test-integration test-sanitizers check format bench
+.PHONY: kafka-up kafka-down clean
+
+help:
+	@echo "make demo        the whole pipeline on this machine: real frames in, an embedded Kafka broker, compared"
+	@echo "make test        all tests, with Apache Kafka, network namespaces and sanitizers"
+	@echo "make setup       install what is missing; the command is then $(VENV)/bin/fastcapa"
+	@echo "make check       format, lint, types and unit tests, in under a minute"
+	@echo "make kafka-up    start Apache Kafka on loopback [NODES=1|3] [PORT=9092]; make kafka-down stops it"
+	@echo "make bench       CPU per packet of the whole probe, see bench/README.md"
+	@echo "make format      rewrite sources in the project's format"
+	@echo "make clean       remove what was built"
+
+setup: build
+	tools/packages test
+	$(PYTHON) tools/kafka jars
+
+build: $(VENV)/installed
+
+$(VENV)/bin/python:
+	tools/packages build
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+# pip builds in an environment of its own, from the build requirements in pyproject.toml; the build directory is kept.
+$(VENV)/installed: $(VENV)/bin/python $(SOURCES)
+	$(PIP) install --quiet --config-settings=build-dir=build/release '.[dev]'
+	@touch $@
+
+demo: build
+	$(VENV)/bin/fastcapa demo
+
+test: setup
+	$(MAKE) --no-print-directory test-sanitizers
+	$(VENV)/bin/pytest
+
+test-unit test-dataplane test-integration: test-%: setup
+	$(VENV)/bin/pytest tests/$*
+
+# The same data-plane tests over a data plane built with ASan and UBSan. Python itself is not built with them, so their
+# run-time library is loaded first; leaks are looked for by the tests themselves (packet buffers), not among Python's.
+build/sanitized/installed: $(VENV)/bin/python $(SOURCES)
+	rm -rf build/sanitized/site
+	$(PIP) install --quiet --no-deps --target build/sanitized/site --config-settings=build-dir=build/sanitized/meson \
+	  --config-settings=setup-args=-Db_sanitize=address,undefined --config-settings=setup-args=-Db_lundef=false \
+	  --config-settings=setup-args=-Dbuildtype=debugoptimized .
+	@touch $@
+
+test-sanitizers: build build/sanitized/installed
+	PYTHONPATH=build/sanitized/site FASTCAPA_SANITIZED=1 \
+	  LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	  $(VENV)/bin/pytest tests/dataplane
+
+check: build
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/clang-format --dry-run -Werror $$(find src/dataplane -name '*.[ch]')
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest tests/unit
+
+format: build
+	$(VENV)/bin/ruff format
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/clang-format -i $$(find src/dataplane -name '*.[ch]')
+
+bench: build
+	$(VENV)/bin/python bench/cpu_per_packet.py
+
+kafka-up:
+	@tools/packages test
+	@$(PYTHON) tools/kafka up --nodes $(NODES) --port $(PORT)
+
+kafka-down:
+	@$(PYTHON) tools/kafka down
+
+clean:
+	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

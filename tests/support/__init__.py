@@ -1,0 +1,1 @@
+"""What the tests stand on: frames, capture files, namespaces, a broker and an independent reader."""
