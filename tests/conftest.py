@@ -33,12 +33,18 @@ def _start(directory: Path, **options: object) -> Cluster:
     return cluster
 
 
+def _end(cluster: Cluster) -> None:
+    cluster.stop()
+    for node in cluster.nodes:  # pytest keeps the directories of three sessions: keep logs, not gigabytes
+        shutil.rmtree(node.directory / "data", ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One node of Apache Kafka. Tests that harm it make a Cluster of their own."""
     cluster = _start(tmp_path_factory.mktemp("kafka"))
     yield cluster
-    cluster.stop()
+    _end(cluster)
 
 
 @pytest.fixture
@@ -52,7 +58,7 @@ def kafka_without_auto_create(tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Bootstrap address of a Kafka that makes no topic by itself."""
     cluster = _start(tmp_path_factory.mktemp("kafka-strict"), config={"auto.create.topics.enable": "false"})
     yield cluster.bootstrap
-    cluster.stop()
+    _end(cluster)
 
 
 @pytest.fixture

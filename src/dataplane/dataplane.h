@@ -83,7 +83,7 @@ struct fc_tx_counters {
 	uint64_t failed;    // given up, `abandoned` among them
 	uint64_t abandoned; // given up because the drain's time was over
 	uint64_t bytes;     // of the values in kafka_in
-	uint64_t batches;   // Produce requests sent (about one a second behind while running)
+	uint64_t batches;   // Produce requests sent (up to a fifth of a second behind while running)
 	uint64_t retries;   // messages sent again (likewise)
 };
 

@@ -113,8 +113,8 @@ def exit_code(config: CaptureConfig, outcome: Outcome, log: Callable[[str], None
     """Return the exit code and say why it is not 0."""
     report = outcome.report
     kafka = report["kafka"]
-    if outcome.mbufs_missing:
-        log(f"{outcome.mbufs_missing} packet buffers did not come back: a defect, please report it")
+    if report["mbufs_missing"]:
+        log(f"{report['mbufs_missing']} packet buffers did not come back: a defect, please report it")
     if outcome.source_failed:
         log("the source failed before its end; what it gave until then is counted above")
         return Exit.RUN_TIME_FAILURE

@@ -130,8 +130,9 @@ class Engine:
         self._send_events(pipeline)
         report = self._report(pipeline)
         failed = any(row.get("failed", False) for row in pipeline.workers())
-        missing = pipeline.close()
-        self._channel.send({"type": "final", "report": report, "source_failed": failed, "mbufs_missing": missing})
+        # 0 unless we lost some: every packet buffer has to be back in its pool.
+        report["mbufs_missing"] = pipeline.close()
+        self._channel.send({"type": "final", "report": report, "source_failed": failed})
 
 
 def _eal_arguments(config: CaptureConfig, plan: Plan) -> list[str]:

@@ -37,7 +37,6 @@ class Outcome:
 
     report: Report
     source_failed: bool
-    mbufs_missing: int
     stopped_at_once: bool
 
 
@@ -107,7 +106,6 @@ class Supervisor:
         return Outcome(
             report=self._final["report"],
             source_failed=self._final["source_failed"],
-            mbufs_missing=self._final["mbufs_missing"],
             stopped_at_once=stop.count > 1,
         )
 

@@ -21,7 +21,7 @@
 enum {
 	ABANDON_TIMEOUT_MS = 5000,
 	// Twice statistics.interval.ms and some, see properties.c.
-	STATS_TIMEOUT_MS = 1200,
+	STATS_TIMEOUT_MS = 500,
 };
 
 struct client {

@@ -22,7 +22,7 @@ static const struct property defaults[] = {
 
 // What the pipeline counts on; refused when the user sets it.
 static const struct property fixed[] = {
-	{"statistics.interval.ms", "500"}, // batches and retries come from there
+	{"statistics.interval.ms", "200"}, // batches and retries come from there
 	{"delivery.report.only.error", "false"},
 };
 
