@@ -25,7 +25,7 @@ help:
 
 setup: build
 	tools/packages test
-	$(PYTHON) tools/kafka jars
+	$(PYTHON) tools/kafka/jars.py
 
 build: $(VENV)/installed
 
@@ -59,7 +59,8 @@ build/sanitized/installed: $(VENV)/bin/python $(SOURCES)
 	@touch $@
 
 test-sanitizers: build build/sanitized/installed
-	PYTHONPATH=build/sanitized/site FASTCAPA_SANITIZED=1 \
+	@grep -q __asan_init build/sanitized/site/fastcapa/_dataplane*.so || { echo "built without ASan" >&2; exit 1; }
+	PYTHONPATH=build/sanitized/site \
 	  LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	  $(VENV)/bin/pytest tests/dataplane

@@ -106,7 +106,7 @@ def check(config: CaptureConfig) -> None:
         try:
             _dataplane.property_check(key, value)
         except _dataplane.DataplaneError as error:
-            raise UsageError(f"-X {key}: {error}") from None
+            raise UsageError(f"{error} (-X and -F take librdkafka's)") from None
 
 
 def exit_code(config: CaptureConfig, outcome: Outcome, log: Callable[[str], None]) -> Exit:

@@ -34,7 +34,8 @@ class Engine:
     def __init__(self, channel: Channel, settings: Settings) -> None:
         self._channel = channel
         self._settings = settings
-        self._stopping = False
+        # Seconds for the drain, once it has been asked for; that may be before there is a pipeline.
+        self._drain_s: float | None = None
         self._started = time.monotonic()
         self._pipeline: _dataplane.Pipeline | None = None
 
@@ -61,7 +62,9 @@ class Engine:
         self._started = time.monotonic()
         clocks = [f"{source.name}: {row['clock']}" for source, row in self._named_sources(pipeline)]
         self._channel.send({"type": "started", "clocks": clocks})
-        signal.signal(signal.SIGTERM, lambda *_: self._stop(config.drain_timeout))
+        signal.signal(signal.SIGTERM, lambda *_: self.stop(config.drain_timeout))
+        if self._drain_s is not None:
+            self.stop(self._drain_s)
         self._watch(pipeline)
         self._finish(pipeline)
 
@@ -83,8 +86,9 @@ class Engine:
             producer="librdkafka",
         )
 
-    def _stop(self, timeout_s: float) -> None:
-        self._stopping = True
+    def stop(self, timeout_s: float) -> None:
+        """Begin the drain, or shorten it."""
+        self._drain_s = timeout_s
         if self._pipeline is not None:
             self._pipeline.stop(int(timeout_s * 1000))
 
@@ -98,14 +102,16 @@ class Engine:
             workers = pipeline.workers()
             if all(row["state"] == "done" for row in workers):
                 return
-            if not self._stopping and self._over(workers):
-                self._stop(config.drain_timeout)
+            if self._drain_s is None and self._over(workers):
+                self.stop(config.drain_timeout)
             if time.monotonic() >= snapshot_due:
                 self._channel.send({"type": "snapshot", "report": self._report(pipeline)})
                 snapshot_due += SNAPSHOT_S
 
     def _over(self, workers: list[WorkerRow]) -> bool:
-        """Whether the drain has to begin: all sources have ended, or the time is over."""
+        """Whether the drain has to begin: the supervisor is gone, all sources have ended, or the time is over."""
+        if self._channel.closed:
+            return True
         duration = self._settings.config.duration
         if duration and time.monotonic() - self._started >= duration:
             return True
@@ -118,9 +124,7 @@ class Engine:
         if not select.select([self._channel], [], [], POLL_S)[0]:
             return
         for message in self._channel.receive():
-            self._stop(message["stop"])
-        if self._channel.closed:
-            self._stop(self._settings.config.drain_timeout)
+            self.stop(message["stop"])
 
     def _send_events(self, pipeline: _dataplane.Pipeline) -> None:
         for level, text in pipeline.events():
@@ -174,13 +178,14 @@ def main() -> int:
     # Ctrl-C goes to the whole process group; the supervisor alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
-    settings = None
-    while settings is None:
-        for message in channel.receive():
-            settings = Settings.model_validate(message)
+    messages: list[dict[str, Any]] = []
+    while not messages:
+        messages += channel.receive()
         if channel.closed:
             return 1
-    engine = Engine(channel, settings)
+    engine = Engine(channel, Settings.model_validate(messages[0]))
+    for message in messages[1:]:
+        engine.stop(message["stop"])
     try:
         engine.run()
     except _dataplane.DataplaneError as error:

@@ -86,9 +86,8 @@ def _frames_that_fit(file: Path) -> int:
             for _, _, frame in reader:
                 size += len(frame) + RECORD_OVERHEAD_BYTES
                 if size > BYTES_MAX:
-                    log(
-                        f"{file}: the first {count:,} frames only, as the embedded broker keeps {BYTES_MAX / 2**20:.2f} MiB"
-                    )
+                    kept = f"{BYTES_MAX / 2**20:.2f} MiB"
+                    log(f"{file}: the first {count:,} frames only, as the embedded broker keeps {kept}")
                     break
                 count += 1
     except OSError as error:
