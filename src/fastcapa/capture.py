@@ -1,7 +1,8 @@
 """A capture from the checked configuration to its outcome: what has to be right first, then the engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from fastcapa import _dataplane, plan
 from fastcapa._pcap import CaptureFileError, CaptureReader
@@ -11,7 +12,7 @@ from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import topics
 from fastcapa.kafka.properties import BOOTSTRAP
 from fastcapa.stats import lost
-from fastcapa.supervisor import Outcome, Stop, Supervisor
+from fastcapa.supervisor import NoMemoryError, Outcome, Stop, Supervisor
 
 BROKER_TIMEOUT_S = 10.0
 ETHERNET = 1  # DLT_EN10MB, LINKTYPE_ETHERNET
@@ -33,7 +34,8 @@ class Capture:
         """Check, start, run to the end. Raises UsageError before anything starts, RunTimeError for what fails."""
         config = self._config
         check(config)
-        the_plan = plan.make(config, plan.Machine.here())
+        machine = plan.Machine.here()
+        the_plan = plan.make(config, machine)
         oldest_ns = [time for source in config.sources if (time := self._check_file(source)) is not None]
         topic = topics.describe(
             config.properties,
@@ -44,21 +46,35 @@ class Capture:
         )
         if oldest_ns and config.timestamps == "source":
             self._warn_of_retention(topic, min(oldest_ns))
-        for note in the_plan.notes:
-            self._log(note)
-        settings = self._settings(the_plan, topic)
         names = ", ".join(source.name for source in config.sources)
         self._log(
             f"{names} -> topic {topic.name} ({len(topic.partitions)} partitions) at"
             f" {config.properties[BOOTSTRAP]}, through librdkafka"
         )
-        return Supervisor(settings, self._log).run(stop)
+        try:
+            return self._supervise(the_plan, topic, stop)
+        except NoMemoryError as error:
+            if not the_plan.hugepages:
+                raise
+            # Others took them after the plan was made, or they are not all of the kind that DPDK can use.
+            self._log(f"no hugepages after all ({error})")
+            return self._supervise(plan.make(config, machine.without_hugepages()), topic, stop)
+
+    def _supervise(self, the_plan: plan.Plan, topic: topics.Topic, stop: Stop) -> Outcome:
+        for note in the_plan.notes:
+            self._log(note)
+        return Supervisor(self._settings(the_plan, topic), self._log).run(stop)
 
     def _check_file(self, source: Source) -> int | None:
         """Return the time of a file's first frame, ns, or None; raise RunTimeError if it cannot be sent."""
         if source.kind is not SourceKind.FILE:
             return None
+        path = Path(source.name)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise RunTimeError(f"{path}: is not a regular file, and what is read twice has to be one; save it first")
         try:
+            if path.stat().st_size == 0:
+                raise RunTimeError(f"{path}: is empty; a capture file has a header at least")
             with CaptureReader(source.name) as reader:
                 if reader.link_type != ETHERNET:
                     raise RunTimeError(
@@ -69,7 +85,7 @@ class Capture:
         except OSError as error:
             raise RunTimeError(f"cannot read {source.name}: {error.strerror}") from None
         except CaptureFileError as error:
-            raise RunTimeError(f"{source.name}: {error}") from None
+            raise RunTimeError(f"{source.name}: {error}; a whole file in pcap or pcapng format is needed") from None
         return first[0] if first is not None else None
 
     def _warn_of_retention(self, topic: topics.Topic, oldest_ns: int) -> None:
@@ -107,6 +123,28 @@ def check(config: CaptureConfig) -> None:
             _dataplane.property_check(key, value)
         except _dataplane.DataplaneError as error:
             raise UsageError(f"{error} (-X and -F take librdkafka's)") from None
+    if "transactional.id" in config.properties:
+        raise UsageError("Kafka property 'transactional.id': a capture is no transaction; remove it from -X and -F")
+    for key in _not_idempotent(config.properties):
+        raise UsageError(
+            f"Kafka property '{key}': {config.properties[key]} would allow gaps or duplicates; if they may be, add"
+            " -X enable.idempotence=false"
+        )
+
+
+def _not_idempotent(properties: Mapping[str, str]) -> list[str]:
+    """Return the properties that librdkafka's idempotent producer, which is our default, cannot work with."""
+    if "enable.idempotence" in properties:
+        return []  # the user knows, and so does the library
+    needs: dict[str, Callable[[str], bool]] = {
+        "acks": lambda value: value in ("all", "-1"),
+        "request.required.acks": lambda value: value in ("all", "-1"),
+        "retries": lambda value: int(value) > 0,
+        "message.send.max.retries": lambda value: int(value) > 0,
+        "max.in.flight": lambda value: int(value) <= 5,
+        "max.in.flight.requests.per.connection": lambda value: int(value) <= 5,
+    }
+    return [key for key, fits in needs.items() if key in properties and not fits(properties[key])]
 
 
 def exit_code(config: CaptureConfig, outcome: Outcome, log: Callable[[str], None]) -> Exit:

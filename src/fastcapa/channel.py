@@ -2,7 +2,7 @@
 
 To the engine: one Settings, then {"stop": seconds} to drain for so long, 0 to give up at once. To the supervisor, by
 "type": "started" (clocks), "log" (level as in syslog, text), "snapshot" (report), and at the end "final" (report,
-source_failed) or "error" (text) when it could not start.
+source_failed) or "error" (text, errno) when it could not start.
 """
 
 import json

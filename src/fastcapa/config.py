@@ -108,6 +108,8 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     location = ".".join(str(part) for part in first["loc"])
     option = f"--{location.replace('_', '-')} {first['input']}: " if location else ""
+    if first["loc"][:1] == ("sources",) and len(first["loc"]) > 1:
+        return "a source has no name, or one longer than 255 characters; check -i, -r and --device"
     if location == "sources":
         return "nothing to capture from; give -i INTERFACE, -r FILE or --device DEVARGS (at most 32 of them)"
     text = first["msg"].removeprefix("Value error, ")

@@ -4,10 +4,12 @@
 closes, the supervisor is gone: the engine drains and ends.
 """
 
+import os
 import select
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +44,7 @@ class Engine:
     def run(self) -> None:
         """Open, start, watch, drain, and send the final report."""
         config, plan = self._settings.config, self._settings.plan
-        _dataplane.eal_start(_eal_arguments(config, plan))
+        _start_eal(config, plan)
         pipeline = self._pipeline = _dataplane.Pipeline(
             rx_burst=config.rx_burst,
             rx_attempts=config.rx_attempts,
@@ -137,6 +139,13 @@ class Engine:
         # 0 unless we lost some: every packet buffer has to be back in its pool.
         report["mbufs_missing"] = pipeline.close()
         self._channel.send({"type": "final", "report": report, "source_failed": failed})
+
+
+def _start_eal(config: CaptureConfig, plan: Plan) -> None:
+    # The EAL leaves a directory behind. Only processes that share memory would use it, and we do not.
+    with tempfile.TemporaryDirectory(prefix="fastcapa-") as directory:
+        os.environ["RUNTIME_DIRECTORY"] = directory
+        _dataplane.eal_start(_eal_arguments(config, plan))
 
 
 def _eal_arguments(config: CaptureConfig, plan: Plan) -> list[str]:

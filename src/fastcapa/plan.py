@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fastcapa.config import SNAPLEN_MAX, CaptureConfig, Source, SourceKind
@@ -37,6 +37,10 @@ class Machine:
             size_kb = int(directory.name.removeprefix("hugepages-").removesuffix("kB"))
             free += size_kb * 1024 * int((directory / "free_hugepages").read_text())
         return cls(tuple(sorted(os.sched_getaffinity(0))), free)
+
+    def without_hugepages(self) -> "Machine":
+        """Return this machine as it is when its hugepages cannot be had."""
+        return replace(self, free_hugepage_bytes=0)
 
 
 @dataclass(frozen=True)

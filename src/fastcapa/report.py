@@ -1,11 +1,25 @@
 """The final report as a file."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
-from fastcapa.errors import RunTimeError
+from fastcapa.errors import RunTimeError, UsageError
 from fastcapa.stats import Report
+
+
+def check_target(target: str | None) -> None:
+    """Raise UsageError now for a report that could not be written at the end of a long run."""
+    if target is None or target == "-":
+        return
+    path = Path(target)
+    if path.is_dir():
+        raise UsageError(f"--report {target}: is a directory; name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(f"--report {target}: there is no directory {path.parent}; make it, or name another file")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"--report {target}: this user may not write it; name another file")
 
 
 def write_report(report: Report, target: str) -> None:

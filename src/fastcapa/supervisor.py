@@ -1,6 +1,7 @@
 """The supervisor: starts the engine, watches it, passes signals on, and turns its end into an exit code."""
 
 import collections
+import errno
 import os
 import selectors
 import signal
@@ -15,12 +16,16 @@ from types import FrameType
 from typing import IO, Any
 
 from fastcapa.channel import Channel, Settings
-from fastcapa.errors import RunTimeError
+from fastcapa.errors import FastcapaError, RunTimeError, UsageError
 from fastcapa.stats import Report
 
 # The engine may take this much longer than the drain's time-out: purging the producers, closing devices.
 GRACE_S = 15.0
 _LAST_WORDS = 20
+
+
+class NoMemoryError(RunTimeError):
+    """The engine did not get the packet memory that the plan promised."""
 
 
 def _nothing() -> None:
@@ -65,6 +70,16 @@ def stop_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+def _start_error(text: str, number: int) -> FastcapaError:
+    """Return what kept the engine from starting as the error that it is for the user."""
+    if number == errno.EINVAL:  # what was asked for, not what was found
+        return UsageError(text)
+    # EACCES is DPDK's word for hugepages that are not there.
+    if number in (errno.ENOMEM, errno.EACCES):
+        return NoMemoryError(text)
+    return RunTimeError(text)
+
+
 class Supervisor:
     """Runs one engine to its end."""
 
@@ -74,14 +89,15 @@ class Supervisor:
         self._log = log
         self._last_words: collections.deque[str] = collections.deque(maxlen=_LAST_WORDS)
         self._final: dict[str, Any] | None = None
-        self._error: str | None = None
+        self._error: FastcapaError | None = None
         self._deadline: float | None = None
         self._repeated: collections.Counter[str] = collections.Counter()
 
     def run(self, stop: Stop) -> Outcome:
         """Start the engine and watch it until it ends.
 
-        Raises RunTimeError with the engine's own words if it could not start, or with the cause of its death.
+        If it could not start, raises UsageError, NoMemoryError or RunTimeError with the engine's own words; if it died,
+        RunTimeError with the cause.
         """
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -100,7 +116,7 @@ class Supervisor:
             finally:
                 self._end(process)
         if self._error is not None:
-            raise RunTimeError(self._error)
+            raise self._error
         if self._final is None:
             raise RunTimeError(self._cause_of_death(process.returncode))
         return Outcome(
@@ -165,7 +181,7 @@ class Supervisor:
             elif kind == "final":
                 self._final = message
             elif kind == "error":
-                self._error = message["text"]
+                self._error = _start_error(message["text"], message["errno"])
 
     def _log_event(self, text: str) -> None:
         """Log a line of the engine; one that repeats (a broker that is away) at powers of ten only."""

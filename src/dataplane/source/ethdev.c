@@ -37,6 +37,19 @@ static int find_port(const char *devargs, uint16_t *port)
 	return found == RTE_MAX_ETHPORTS ? -ENODEV : 0;
 }
 
+// Drivers of virtual devices return -1 for whatever goes wrong, which is no error number.
+static const char *probe_problem(int error)
+{
+	switch (error) {
+	case -EFAULT:
+		return "no driver takes it";
+	case -1:
+		return "its driver refuses it";
+	default:
+		return rte_strerror(-error);
+	}
+}
+
 static int attach(struct fc_source *s, struct ethdev *e)
 {
 	int error;
@@ -47,7 +60,7 @@ static int attach(struct fc_source *s, struct ethdev *e)
 	if (error != 0)
 		return fc_error(-error,
 			"cannot open DPDK device '%s': %s; is it bound to its driver, and are the devargs right?",
-			s->name, error == -EFAULT ? "no driver takes it" : rte_strerror(-error));
+			s->name, probe_problem(error));
 	if (find_port(s->name, &e->port) != 0)
 		return fc_error(ENODEV, "DPDK device '%s' has no Ethernet port", s->name);
 	e->attached = true;
@@ -90,8 +103,10 @@ static int configure(struct fc_source *s, struct ethdev *e, const struct rte_eth
 	for (queue = 0; queue < s->rx_queues; queue++) {
 		error = rte_eth_rx_queue_setup(e->port, queue, e->descriptors, (unsigned)s->numa_node, NULL, s->pool);
 		if (error != 0)
-			return fc_error(-error, "%s: cannot set up rx queue %u with %u descriptors: %s", s->name, queue,
-				e->descriptors, rte_strerror(-error));
+			return fc_error(-error,
+				"%s: cannot set up rx queue %u with %u descriptors: %s; the driver names no limit, try "
+				"fewer",
+				s->name, queue, e->descriptors, rte_strerror(-error));
 	}
 	for (queue = 0; queue < tx_queues; queue++) {
 		error = rte_eth_tx_queue_setup(e->port, queue, e->descriptors, (unsigned)s->numa_node, NULL);

@@ -22,7 +22,8 @@ struct file {
 };
 
 // The format has unsigned 32-bit seconds (draft-ietf-opsawg-pcap, section 4); libpcap 1.10 sign-extends them, so that
-// frames after January 2038 come out before 1970. Damaged files have any number as a fraction; before 1970 becomes 1970.
+// frames after January 2038 come out before 1970. Damaged files have any number as a fraction; before 1970 becomes
+// 1970.
 static uint64_t frame_time_ns(const struct timeval *t)
 {
 	int64_t seconds = t->tv_sec;

@@ -8,7 +8,7 @@ from fastcapa.capture import Capture, exit_code
 from fastcapa.config import CaptureConfig, SourceKind, validate
 from fastcapa.kafka import properties
 from fastcapa.kafka.topics import check_name
-from fastcapa.report import write_report
+from fastcapa.report import check_target, write_report
 from fastcapa.stats import closing_lines
 from fastcapa.supervisor import stop_signals
 
@@ -113,6 +113,7 @@ def log(text: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Capture until the sources end, a limit is reached or a signal comes; return the exit code."""
     config = configuration(args)
+    check_target(config.report)
     with stop_signals() as stop:
         outcome = Capture(config, log).run(stop)
     for line in closing_lines(outcome.report):

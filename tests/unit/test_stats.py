@@ -1,0 +1,77 @@
+"""The report and its identity, on numbers that are given."""
+
+from typing import Any
+
+from fastcapa import stats
+from fastcapa.rows import SourceRow, WorkerRow
+
+RX = {"in": 980, "out": 900, "bytes": 90_000, "filtered": 50, "truncated": 3, "time_clamped": 2}
+RX |= {"ring_full_drops": 30, "full_bursts": 4}
+TX = {"in": 895, "held": 10, "refused": 5, "kafka_in": 880, "delivered": 800, "failed": 20, "abandoned": 15}
+TX |= {"bytes": 88_000, "batches": 9, "retries": 1}
+
+
+def rows() -> tuple[list[WorkerRow], list[SourceRow]]:
+    place: Any = {"state": "running", "source": 0, "queue": 0, "worker": 0, "cpu": 3}
+    rx: Any = {**place, "role": "rx", "busy_cycles": 25, "total_cycles": 100, "ring_queued": 5, "counters": RX}
+    tx: Any = {**place, "role": "tx", "busy_cycles": 0, "total_cycles": 0, "counters": TX}
+    return [rx, tx], [{"in": 1000, "missed": 12, "errors": 7, "no_mbuf": 1, "clock": "kernel"}]
+
+
+def report() -> stats.Report:
+    workers, sources = rows()
+    return stats.report(workers, sources, ["eth1"], seconds=2.0, producer="librdkafka")
+
+
+def test_every_term_has_its_place() -> None:
+    made = report()
+    assert made["schema"] == 1
+    assert made["source"] == {"in": 1000, "missed": 12, "errors": 7, "no_mbuf": 1}
+    assert made["rx"] == RX
+    assert made["tx"] == {"in": 895, "ring_queued": 5, "held": 10, "refused": 5}
+    assert made["kafka"]["in_flight"] == 60
+    assert made["unaccounted"] == 0
+    assert [row["busy"] for row in made["workers"]] == [0.25, 0.0]
+    assert made["sources"][0]["name"] == "eth1"
+
+
+def test_a_packet_that_vanishes_shows_at_any_hop() -> None:
+    for part, key in (("source", "in"), ("source", "missed"), ("rx", "filtered"), ("rx", "ring_full_drops")):
+        made = report()
+        made[part][key] += 1
+        assert stats.unaccounted(made) != 0
+    for part, key in (("tx", "refused"), ("tx", "held"), ("kafka", "delivered"), ("kafka", "failed")):
+        made = report()
+        made[part][key] += 1
+        assert stats.unaccounted(made) != 0
+
+
+def test_losses_are_the_named_ones() -> None:
+    assert stats.losses(report()) == {
+        "missed": 12,
+        "errors": 7,
+        "no_mbuf": 1,
+        "ring_full_drops": 30,
+        "refused": 5,
+        "failed": 20,
+    }
+    assert stats.lost(report()) == 75
+
+
+def test_closing_lines() -> None:
+    lines = stats.closing_lines(report())
+    assert lines[0] == "980 packets captured"
+    assert (
+        "50 packets dropped: 12 missed by the source, 7 with errors, 1 without a buffer, 30 with the ring full" in lines
+    )
+    assert not any("unaccounted" in line for line in lines)
+    broken = report()
+    broken["unaccounted"] = 7
+    assert "7 packets unaccounted for" in stats.closing_lines(broken)[-1]
+
+
+def test_sums_over_workers_and_sources() -> None:
+    workers, sources = rows()
+    made = stats.report(workers * 3, sources * 2, ["a", "b"], seconds=1, producer="librdkafka")
+    assert made["rx"]["in"] == 3 * 980
+    assert made["source"]["missed"] == 24
