@@ -40,9 +40,12 @@ def eal_start(list arguments not None):
         raise last_error(status)
 
 
-def filter_check(str expression not None):
-    """Raise DataplaneError with libpcap's words when `expression` is not pcap-filter(7)."""
-    cdef int status = c.fc_filter_check(expression.encode())
+def filter_check(str expression not None, *, bint in_kernel):
+    """Raise DataplaneError with libpcap's words when `expression` is not pcap-filter(7).
+
+    With `in_kernel` it may also ask for what only the kernel knows (inbound, outbound).
+    """
+    cdef int status = c.fc_filter_check(expression.encode(), in_kernel)
     if status != 0:
         raise last_error(status)
 
@@ -91,11 +94,11 @@ cdef dict worker_row(const c.fc_worker_row *row):
         "queue": row.queue,
         "worker": row.worker,
         "cpu": row.cpu,
+        "failed": bool(row.failed),
         "busy_cycles": row.busy_cycles,
         "total_cycles": row.total_cycles,
     }
     if is_rx:
-        result["failed"] = bool(row.failed)
         result["ring_queued"] = row.ring_queued
         result["counters"] = rx_counters(&row.rx)
     else:

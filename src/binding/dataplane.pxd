@@ -96,7 +96,7 @@ cdef extern from "dataplane.h" nogil:
 
     const char *fc_last_error()
     int fc_eal_start(int argc, char **argv)
-    int fc_filter_check(const char *expression)
+    int fc_filter_check(const char *expression, bint in_kernel)
     int fc_property_check(const char *key, const char *value)
     fc_pipeline *fc_pipeline_create(const fc_pipeline_config *config)
     int fc_pipeline_add_source(fc_pipeline *p, const fc_source_config *config)

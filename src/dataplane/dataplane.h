@@ -90,7 +90,7 @@ struct fc_tx_counters {
 struct fc_worker_row {
 	enum fc_role role;
 	enum fc_state state;
-	bool failed;     // the worker's source ended with an error, see the events
+	bool failed;     // its source ended with an error, or its producer is beyond repair: see the events
 	uint16_t source; // index, in the order of fc_pipeline_add_source
 	uint16_t queue;  // of that source
 	uint16_t worker; // tx: index among the workers of that ring
@@ -120,8 +120,8 @@ const char *fc_last_error(void);
 // Starts DPDK's EAL, once per process; argv as rte_eal_init() takes it, borrowed for the process's life.
 int fc_eal_start(int argc, char **argv);
 
-// Checks without an EAL, for the supervisor; any thread. 0, or -EINVAL.
-int fc_filter_check(const char *expression);
+// Checks without an EAL, for the supervisor; any thread. 0, or -EINVAL. `in_kernel`: for kernel interfaces only.
+int fc_filter_check(const char *expression, bool in_kernel);
 int fc_property_check(const char *key, const char *value);
 
 // An empty pipeline, or NULL. The caller owns it until fc_pipeline_close().
@@ -130,15 +130,16 @@ struct fc_pipeline *fc_pipeline_create(const struct fc_pipeline_config *config);
 // Opens a source; nothing is received before fc_pipeline_start().
 int fc_pipeline_add_source(struct fc_pipeline *p, const struct fc_source_config *config);
 
-// Connects the producers and starts the workers, tx before rx. On an error nothing runs; close the pipeline.
+// Makes the producers (they connect in the background) and starts the workers, tx before rx. On an error nothing runs;
+// close the pipeline.
 int fc_pipeline_start(struct fc_pipeline *p, const struct fc_placement *placement);
 
 // Begins (or shortens) the drain: rx workers stop, rings run empty, producers flush. What is not acknowledged after
 // `timeout_ms` is counted as failed and abandoned. Returns at once; 0 gives up at once. Any thread.
 void fc_pipeline_stop(struct fc_pipeline *p, uint64_t timeout_ms);
 
-// Fills up to `max` rows and returns how many workers there are. Counters of a running pipeline are read downstream
-// first, so that no sum shows a packet twice.
+// Returns how many workers (sources) there are, and fills the rows if they fit into `max`. Counters of a running
+// pipeline are read downstream first, so that, gauges apart, never more goes out of a hop than came in.
 size_t fc_pipeline_workers(struct fc_pipeline *p, struct fc_worker_row *rows, size_t max);
 size_t fc_pipeline_sources(struct fc_pipeline *p, struct fc_source_row *rows, size_t max);
 

@@ -1,5 +1,6 @@
 #include "error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -19,5 +20,5 @@ int fc_error(int code, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(last_error, sizeof last_error, format, args);
 	va_end(args);
-	return -code;
+	return code > 0 ? -code : -EIO; // never 0: that would be success
 }

@@ -119,7 +119,6 @@ struct fc_pipeline *fc_pipeline_create(const struct fc_pipeline_config *config)
 	p->config.properties = copy_properties(config->properties, config->property_count);
 	p->budget.limited = config->count > 0;
 	atomic_init(&p->budget.left, config->count);
-	atomic_init(&p->budget.wanted, config->count);
 	atomic_init(&p->stop, false);
 	atomic_init(&p->give_up_ns, INT64_MAX);
 	if (p->config.filter == NULL || p->config.topic == NULL || p->config.properties == NULL) {
@@ -134,6 +133,8 @@ int fc_pipeline_add_source(struct fc_pipeline *p, const struct fc_source_config 
 {
 	int error;
 
+	if (p->lanes != NULL)
+		return fc_error(EINVAL, "%s: the pipeline has started already", config->name);
 	if (p->source_count == SOURCES_MAX)
 		return fc_error(E2BIG, "more than %d sources", SOURCES_MAX);
 	if (config->rx_queues < 1 || config->snaplen < 1 || config->snaplen > FC_FRAME_BYTES_MAX)
@@ -192,7 +193,7 @@ static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, 
 		w->index = k;
 		w->backoff = s->backoff;
 		w->give_up_ns = &p->give_up_ns;
-		w->producer = fc_producer_librdkafka(config, &w->counters, &p->events);
+		w->producer = fc_producer_librdkafka(config, k, &w->counters, &p->events);
 		if (w->producer == NULL)
 			error = -EINVAL;
 	}
@@ -251,6 +252,9 @@ static int start_rx_workers(struct fc_pipeline *p, const struct fc_placement *pl
 
 		if (filters < 0)
 			return filters;
+		if (filters == 0 && fc_filter_needs_kernel(&w->filter))
+			return fc_error(EINVAL, "%s: the filter '%s' works on kernel interfaces only", w->source->name,
+				p->config.filter);
 		w->source_filters = filters == 1;
 		snprintf(name, sizeof name, "fc-rx-%u", lane);
 		error = fc_thread_start(&w->thread, placed(placement, lane * per_lane), fc_rx_worker_main, w, name);
@@ -279,9 +283,11 @@ int fc_pipeline_start(struct fc_pipeline *p, const struct fc_placement *placemen
 void fc_pipeline_stop(struct fc_pipeline *p, uint64_t timeout_ms)
 {
 	uint64_t limit_ms = INT64_MAX / FC_NS_PER_MS / 2;
+	int64_t until_ns = fc_monotonic_ns() + (int64_t)RTE_MIN(timeout_ms, limit_ms) * FC_NS_PER_MS;
+	int64_t before_ns = atomic_load(&p->give_up_ns);
 
-	timeout_ms = RTE_MIN(timeout_ms, limit_ms);
-	atomic_store(&p->give_up_ns, fc_monotonic_ns() + (int64_t)timeout_ms * FC_NS_PER_MS);
+	while (until_ns < before_ns && !atomic_compare_exchange_weak(&p->give_up_ns, &before_ns, until_ns))
+		;
 	atomic_store(&p->stop, true);
 }
 
@@ -292,6 +298,7 @@ static void fill_tx_row(const struct lane *lane, const struct fc_tx_worker *w, s
 	*row = (struct fc_worker_row){
 		.role = FC_ROLE_TX,
 		.state = (enum fc_state)atomic_load(&w->thread.state),
+		.failed = atomic_load(&w->failed),
 		.source = lane->source,
 		.queue = lane->rx->queue,
 		.worker = w->index,

@@ -115,7 +115,8 @@ class Capture:
 def check(config: CaptureConfig) -> None:
     """Raise UsageError for a filter or a Kafka property that the libraries do not take."""
     try:
-        _dataplane.filter_check(config.filter)
+        in_kernel = all(source.kind is SourceKind.INTERFACE for source in config.sources)
+        _dataplane.filter_check(config.filter, in_kernel=in_kernel)
     except _dataplane.DataplaneError as error:
         raise UsageError(f"filter '{config.filter}': {error} (see pcap-filter(7))") from None
     for key, value in config.properties.items():

@@ -68,7 +68,7 @@ class CaptureConfig(BaseModel):
     """Bytes kept of a frame."""
     promiscuous: bool = True
     timestamps: Literal["source", "now"] = "source"
-    count: int = Field(0, ge=0)
+    count: int = Field(0, ge=0, le=2**63 - 1)
     """Packets after which the capture ends; 0: no limit."""
     duration: float = Field(0, ge=0, le=10 * 365 * 86_400)
     """Seconds after which the capture ends; 0: no limit."""

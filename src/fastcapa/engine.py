@@ -5,6 +5,7 @@ closes, the supervisor is gone: the engine drains and ends.
 """
 
 import os
+import re
 import select
 import signal
 import socket
@@ -23,6 +24,7 @@ from fastcapa.rows import SourceRow, WorkerRow
 POLL_S = 0.02
 SNAPSHOT_S = 1.0
 
+_PCI_ADDRESS = re.compile(r"(pci:)?([0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7](,|$)")
 _KINDS = {
     SourceKind.FILE: _dataplane.SOURCE_FILE,
     SourceKind.INTERFACE: _dataplane.SOURCE_INTERFACE,
@@ -44,6 +46,8 @@ class Engine:
     def run(self) -> None:
         """Open, start, watch, drain, and send the final report."""
         config, plan = self._settings.config, self._settings.plan
+        # A service manager signals every process of a service; from now on that never kills.
+        signal.signal(signal.SIGTERM, lambda *_: self.stop(config.drain_timeout))
         _start_eal(config, plan)
         pipeline = self._pipeline = _dataplane.Pipeline(
             rx_burst=config.rx_burst,
@@ -64,7 +68,6 @@ class Engine:
         self._started = time.monotonic()
         clocks = [f"{source.name}: {row['clock']}" for source, row in self._named_sources(pipeline)]
         self._channel.send({"type": "started", "clocks": clocks})
-        signal.signal(signal.SIGTERM, lambda *_: self.stop(config.drain_timeout))
         if self._drain_s is not None:
             self.stop(self._drain_s)
         self._watch(pipeline)
@@ -117,7 +120,10 @@ class Engine:
         duration = self._settings.config.duration
         if duration and time.monotonic() - self._started >= duration:
             return True
-        return all(row["state"] == "done" for row in workers if row["role"] == "rx")
+        # A tx worker fails only for good: nothing that comes in could be delivered any more.
+        return all(row["state"] == "done" or row["failed"] for row in workers if row["role"] == "rx") or any(
+            row["failed"] for row in workers if row["role"] == "tx"
+        )
 
     def _serve_commands(self) -> None:
         if self._channel.closed:
@@ -135,10 +141,11 @@ class Engine:
     def _finish(self, pipeline: _dataplane.Pipeline) -> None:
         self._send_events(pipeline)
         report = self._report(pipeline)
-        failed = any(row.get("failed", False) for row in pipeline.workers())
-        # 0 unless we lost some: every packet buffer has to be back in its pool.
-        report["mbufs_missing"] = pipeline.close()
+        failed = any(row["failed"] for row in pipeline.workers() if row["role"] == "rx")
+        # Before the closing: a Kafka library that resolves names may take half a minute for that.
         self._channel.send({"type": "final", "report": report, "source_failed": failed})
+        self._pipeline = None  # a signal must not stop what is closed
+        self._channel.send({"type": "closed", "mbufs_missing": pipeline.close()})
 
 
 def _start_eal(config: CaptureConfig, plan: Plan) -> None:
@@ -162,8 +169,8 @@ def _eal_arguments(config: CaptureConfig, plan: Plan) -> list[str]:
 
 
 def _is_pci(devargs: str) -> bool:
-    """Whether devargs begin with a PCI address ("0000:3b:00.0,…") and not with the name of a virtual device."""
-    return devargs[:1].isdigit() and ":" in devargs.partition(",")[0]
+    """Whether devargs begin with a PCI address ("0000:3b:00.0,…", "af:00.0") and not with a virtual device's name."""
+    return _PCI_ADDRESS.match(devargs) is not None
 
 
 def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, mbufs: int) -> dict[str, Any]:
@@ -198,7 +205,7 @@ def main() -> int:
     try:
         engine.run()
     except _dataplane.DataplaneError as error:
-        channel.send({"type": "error", "text": str(error)})
+        channel.send({"type": "error", "text": str(error), "errno": error.errno})
         return 1
     finally:
         engine.close()

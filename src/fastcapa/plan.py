@@ -15,6 +15,8 @@ MBUF_BYTES_ORDINARY_PAGES = 4096
 MBUF_DATA_BYTES = 2048
 # A mempool keeps up to 1.5 times its cache size (256) for each thread that uses it.
 CACHED_MBUFS = 384
+# RTE_MAX_LCORE of Debian's DPDK, less the main lcore: each worker is registered as one.
+WORKERS_MAX = 127
 # DPDK's own structures and those of its drivers.
 EAL_BYTES = 64 << 20
 # Segmentation offload shows frames of up to 64 KB on a kernel interface. Rings are not sized for nothing but those.
@@ -65,6 +67,8 @@ def make(config: CaptureConfig, machine: Machine) -> Plan:
     """Return the plan; raise UsageError with the numbers if the workers do not fit the CPUs."""
     workers = len(config.sources) * (1 + config.tx_workers)
     cpus = machine.cpus
+    if workers > WORKERS_MAX:
+        raise UsageError(f"{workers} workers are planned, DPDK takes {WORKERS_MAX}; use fewer sources or --tx-workers")
     if len(cpus) < workers and not config.oversubscribe:
         raise UsageError(
             f"{workers} workers ({len(config.sources)} rx, {len(config.sources) * config.tx_workers} tx) on"

@@ -12,13 +12,13 @@ class _WorkerRow(TypedDict):
     queue: int
     worker: int
     cpu: int
+    failed: bool
     busy_cycles: int
     total_cycles: int
     counters: dict[str, int]
 
 
 class WorkerRow(_WorkerRow, total=False):
-    """One worker; the last two in rows of rx workers only."""
+    """One worker; what follows is in rows of rx workers only."""
 
-    failed: bool
     ring_queued: int

@@ -180,6 +180,10 @@ class Supervisor:
                     self._log(f"timestamps of {clock}")
             elif kind == "final":
                 self._final = message
+                self._final["report"]["mbufs_missing"] = None  # not known before it has closed everything
+                self._deadline = time.monotonic() + GRACE_S
+            elif kind == "closed" and self._final is not None:
+                self._final["report"]["mbufs_missing"] = message["mbufs_missing"]
             elif kind == "error":
                 self._error = _start_error(message["text"], message["errno"])
 

@@ -190,3 +190,18 @@ def test_empty_but_valid_file(broker: str, tmp_path: Path) -> None:
     write_pcap(tmp_path / "none.pcap", [])
     report = probe.capture(broker, "t", "-r", str(tmp_path / "none.pcap"))
     assert report["source"]["in"] == 0
+
+
+def test_a_filter_that_only_the_kernel_can_run_is_refused(broker: str, tmp_path: Path) -> None:
+    write_pcap(tmp_path / "one.pcap", frames_of([udp_of_size(64)]))
+    run = probe.fastcapa("capture", "-b", broker, "-t", "t", "-r", str(tmp_path / "one.pcap"), "inbound")
+    assert run.status == 2
+    assert run.stderr.startswith("fastcapa: filter 'inbound': works on kernel interfaces only")
+
+
+def test_a_frame_larger_than_the_librarys_queue_does_not_block_the_others(broker: str, tmp_path: Path) -> None:
+    frames = frames_of([udp_of_size(size, i) for i, size in enumerate([100, 1400, 200, 1500, 300])])
+    write_pcap(tmp_path / "sizes.pcap", frames)
+    report = probe.capture(broker, "t", "-r", str(tmp_path / "sizes.pcap"), "-X", "queue.buffering.max.kbytes=1")
+    assert report["tx"]["refused"] == 2
+    assert_same(read_all(broker, "t"), frames[::2])

@@ -19,6 +19,7 @@
 #include "sticky.h"
 
 enum {
+	FC_KEY_BYTES = 8,
 	ABANDON_TIMEOUT_MS = 5000,
 	// Twice statistics.interval.ms and some, see properties.c.
 	STATS_TIMEOUT_MS = 500,
@@ -30,11 +31,12 @@ struct client {
 	rd_kafka_topic_t *topic;
 	struct fc_sticky sticky;
 	uint32_t value_bytes_max;
-	uint64_t queue_max; // messages that the library holds at most
+	uint64_t queue_max; // messages that the library holds at most; known here, it saves asking a full queue
 	uint8_t *scratch;   // for packets in several segments: FC_FRAME_BYTES_MAX
 
 	// Writer and reader: the worker's thread, in callbacks under rd_kafka_poll() and rd_kafka_flush().
 	uint64_t delivered, failed, abandoned; // since the last settle()
+	bool abandoning;
 	uint64_t stats_seen;
 	rd_kafka_resp_err_t last_failure;
 };
@@ -44,7 +46,8 @@ struct client {
 static void on_failure(struct client *c, rd_kafka_resp_err_t error)
 {
 	c->failed++;
-	if (error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+	// Purged by us, or by the library after a fatal error.
+	if (c->abandoning && (error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT))
 		c->abandoned++;
 	else if (error != c->last_failure)
 		fc_event(c->base.events, LOG_ERR, "Kafka did not take packets: %s", rd_kafka_err2str(error));
@@ -56,10 +59,12 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 	struct client *c = opaque;
 
 	(void)rk;
-	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		c->delivered++;
-	else
+	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		on_failure(c, message->err);
+		return;
+	}
+	c->delivered++;
+	c->last_failure = RD_KAFKA_RESP_ERR_NO_ERROR; // the next outage is worth a line again
 }
 
 static int on_stats(rd_kafka_t *rk, char *json, size_t length, void *opaque)
@@ -79,6 +84,8 @@ static void on_error(rd_kafka_t *rk, int error, const char *reason, void *opaque
 
 	(void)rk;
 	fc_event(c->base.events, LOG_WARNING, "Kafka: %s: %s", rd_kafka_err2str((rd_kafka_resp_err_t)error), reason);
+	if (error == RD_KAFKA_RESP_ERR__FATAL)
+		c->base.broken = true;
 }
 
 // Called by the library's own threads.
@@ -188,7 +195,9 @@ static void librdkafka_abandon(struct fc_producer *p)
 	int64_t deadline_ns = fc_monotonic_ns() + ABANDON_TIMEOUT_MS * FC_NS_PER_MS;
 	uint64_t left;
 
-	rd_kafka_purge(c->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	c->abandoning = true;
+	// A broker thread that resolves a name may be busy for half a minute: do not wait for it.
+	rd_kafka_purge(c->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
 	while (fc_producer_in_flight(p) > 0 && fc_monotonic_ns() < deadline_ns) {
 		rd_kafka_poll(c->rk, 10);
 		settle(c);
@@ -218,7 +227,7 @@ static const struct fc_producer_ops ops = {
 	.close = librdkafka_close,
 };
 
-static int connect_client(struct client *c, const struct fc_pipeline_config *config)
+static int make_client(struct client *c, const struct fc_pipeline_config *config, unsigned index)
 {
 	rd_kafka_conf_t *conf = fc_properties_conf(config);
 	char text[512];
@@ -233,11 +242,15 @@ static int connect_client(struct client *c, const struct fc_pipeline_config *con
 	c->queue_max = (uint64_t)fc_properties_number(conf, "queue.buffering.max.messages");
 	if (c->queue_max == 0) // the library's word for no limit; its limit in bytes still holds
 		c->queue_max = UINT64_MAX;
+	// A frame that never fits into the library's queue would block those behind it for good: it is refused.
+	c->value_bytes_max = (uint32_t)RTE_MIN((int64_t)config->value_bytes_max,
+		(int64_t)fc_properties_number(conf, "queue.buffering.max.kbytes") * 1024 - FC_KEY_BYTES);
 	c->sticky = (struct fc_sticky){
 		.partitions = config->partitions,
 		.messages_max = (uint32_t)fc_properties_number(conf, "batch.num.messages"),
 		.bytes_max = (uint64_t)fc_properties_number(conf, "batch.size"),
-		.age_ns_max = (uint64_t)fc_properties_number(conf, "linger.ms") * FC_NS_PER_MS,
+		.age_ns_max = (uint64_t)(fc_properties_number(conf, "linger.ms") * FC_NS_PER_MS),
+		.partition = (int32_t)index % config->partitions, // workers start apart
 	};
 	c->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
 	if (c->rk == NULL) {
@@ -250,8 +263,8 @@ static int connect_client(struct client *c, const struct fc_pipeline_config *con
 	return 0;
 }
 
-struct fc_producer *fc_producer_librdkafka(
-	const struct fc_pipeline_config *config, struct fc_tx_counters *counters, struct fc_events *events)
+struct fc_producer *fc_producer_librdkafka(const struct fc_pipeline_config *config, unsigned index,
+	struct fc_tx_counters *counters, struct fc_events *events)
 {
 	struct client *c = calloc(1, sizeof *c);
 
@@ -260,11 +273,10 @@ struct fc_producer *fc_producer_librdkafka(
 		return NULL;
 	}
 	c->base = (struct fc_producer){.ops = &ops, .counters = counters, .events = events};
-	c->value_bytes_max = config->value_bytes_max;
 	c->scratch = malloc(FC_FRAME_BYTES_MAX);
 	if (c->scratch == NULL)
 		fc_error(ENOMEM, "out of memory");
-	if (c->scratch == NULL || connect_client(c, config) != 0) {
+	if (c->scratch == NULL || make_client(c, config, index) != 0) {
 		librdkafka_close(&c->base);
 		return NULL;
 	}

@@ -35,6 +35,7 @@ struct fc_producer {
 	const struct fc_producer_ops *ops;
 	struct fc_tx_counters *counters; // of the tx worker; writer: its thread, through this producer
 	struct fc_events *events;        // of the pipeline
+	bool broken; // beyond repair: what it still takes, fails; writer and reader: the tx worker's thread
 };
 
 static inline uint64_t fc_producer_in_flight(const struct fc_producer *p)
@@ -42,9 +43,9 @@ static inline uint64_t fc_producer_in_flight(const struct fc_producer *p)
 	return p->counters->kafka_in - p->counters->delivered - p->counters->failed;
 }
 
-// A producer on librdkafka, or NULL with fc_error(). It connects in the background. Its library's threads inherit the
-// CPUs of the calling thread: call it from the control thread, never from a worker.
-struct fc_producer *fc_producer_librdkafka(
-	const struct fc_pipeline_config *config, struct fc_tx_counters *counters, struct fc_events *events);
+// A producer on librdkafka for tx worker number `index`, or NULL with fc_error(). It connects in the background. Its
+// library's threads inherit the CPUs of the calling thread: call it from the control thread, never from a worker.
+struct fc_producer *fc_producer_librdkafka(const struct fc_pipeline_config *config, unsigned index,
+	struct fc_tx_counters *counters, struct fc_events *events);
 
 #endif

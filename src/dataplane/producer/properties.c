@@ -65,13 +65,13 @@ rd_kafka_conf_t *fc_properties_conf(const struct fc_pipeline_config *config)
 	return conf;
 }
 
-int64_t fc_properties_number(const rd_kafka_conf_t *conf, const char *name)
+double fc_properties_number(const rd_kafka_conf_t *conf, const char *name)
 {
 	char value[64] = "";
 	size_t size = sizeof value;
 
 	rd_kafka_conf_get(conf, name, value, &size);
-	return strtoll(value, NULL, 10);
+	return strtod(value, NULL);
 }
 
 int fc_property_check(const char *key, const char *value)

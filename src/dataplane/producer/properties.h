@@ -9,7 +9,7 @@
 // The configuration of a producer client, or NULL with fc_error(). The caller owns it.
 rd_kafka_conf_t *fc_properties_conf(const struct fc_pipeline_config *config);
 
-// A numeric property of `conf`, with its default where nobody set it.
-int64_t fc_properties_number(const rd_kafka_conf_t *conf, const char *name);
+// A numeric property of `conf`, with its default where nobody set it. Some have fractions (linger.ms).
+double fc_properties_number(const rd_kafka_conf_t *conf, const char *name);
 
 #endif

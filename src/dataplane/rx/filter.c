@@ -37,12 +37,27 @@ void fc_filter_close(struct fc_filter *f)
 	*f = (struct fc_filter){0};
 }
 
-int fc_filter_check(const char *expression)
+bool fc_filter_needs_kernel(const struct fc_filter *f)
+{
+	unsigned k;
+
+	for (k = 0; k < f->program.bf_len; k++) {
+		const struct bpf_insn *i = &f->program.bf_insns[k];
+
+		// Offsets from SKF_AD_OFF on, which is negative, are fields of the kernel's packet (linux/filter.h).
+		if (BPF_CLASS(i->code) == BPF_LD && BPF_MODE(i->code) == BPF_ABS && (int32_t)i->k < 0)
+			return true;
+	}
+	return false;
+}
+
+int fc_filter_check(const char *expression, bool in_kernel)
 {
 	struct fc_filter f;
 	int error = fc_filter_open(&f, expression);
 
-	if (error == 0)
-		fc_filter_close(&f);
+	if (error == 0 && !in_kernel && fc_filter_needs_kernel(&f))
+		error = fc_error(EINVAL, "works on kernel interfaces only");
+	fc_filter_close(&f);
 	return error;
 }

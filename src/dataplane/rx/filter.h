@@ -21,6 +21,9 @@ struct fc_filter {
 int fc_filter_open(struct fc_filter *f, const char *expression);
 void fc_filter_close(struct fc_filter *f);
 
+// Whether it asks for what only the kernel knows of a packet (inbound, outbound): it would match nothing here.
+bool fc_filter_needs_kernel(const struct fc_filter *f);
+
 // One thread per filter at a time (it owns the scratch).
 static inline bool fc_filter_matches(struct fc_filter *f, struct rte_mbuf *m)
 {

@@ -10,46 +10,15 @@
 // margin is for its clock.
 #define FC_AHEAD_MAX_NS (UINT64_C(55) * 60 * FC_NS_PER_S)
 
-static uint16_t budget_take(struct fc_rx_budget *budget, uint16_t n)
-{
-	uint64_t left = atomic_load_explicit(&budget->left, memory_order_relaxed);
-	uint64_t taken;
-
-	if (!budget->limited)
-		return n;
-	do
-		taken = RTE_MIN(left, n);
-	while (!atomic_compare_exchange_weak_explicit(
-		&budget->left, &left, left - taken, memory_order_relaxed, memory_order_relaxed));
-	return (uint16_t)taken;
-}
-
-static void budget_settle(struct fc_rx_budget *budget, uint16_t taken, uint16_t used)
-{
-	if (!budget->limited)
-		return;
-	atomic_fetch_sub_explicit(&budget->wanted, used, memory_order_relaxed);
-	atomic_fetch_add_explicit(&budget->left, (uint64_t)(taken - used), memory_order_relaxed);
-}
-
-static bool budget_over(const struct fc_rx_budget *budget)
-{
-	return budget->limited && atomic_load_explicit(&budget->wanted, memory_order_relaxed) == 0;
-}
-
 // Fetches until a fetch is not full, at most `attempts` times, before anything else is done: the source's queue comes
 // first. Returns the number of packets; *end gets FC_RX_END or FC_RX_FAILED when the source has no more.
-static uint16_t fetch(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t max, int *end)
+static uint16_t fetch(struct fc_rx_worker *w, struct rte_mbuf **packets, int *end)
 {
 	uint16_t count = 0, attempt;
 
 	for (attempt = 0; attempt < w->attempts; attempt++) {
-		uint16_t ask = (uint16_t)RTE_MIN((int)w->burst, max - count);
-		int got;
+		int got = w->source->ops->rx_burst(w->source, w->queue, packets + count, w->burst);
 
-		if (ask == 0)
-			break;
-		got = w->source->ops->rx_burst(w->source, w->queue, packets + count, ask);
 		if (got < 0) {
 			*end = got;
 			break;
@@ -66,35 +35,67 @@ static uint16_t fetch(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_
 			break;
 		fc_counter_add(&w->counters.full_bursts, 1);
 	}
-	fc_counter_add(&w->counters.in, count);
 	return count;
 }
 
-// Drops what does not match, cuts the rest to snaplen. Returns how many are left, at the front.
-static uint16_t select_and_cut(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t count)
+// Drops what does not match. Returns how many are left, at the front.
+static uint16_t filter(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t count)
+{
+	uint16_t kept = 0, k;
+
+	if (w->source_filters || w->filter.all)
+		return count;
+	for (k = 0; k < count; k++) {
+		if (fc_filter_matches(&w->filter, packets[k]))
+			packets[kept++] = packets[k];
+		else
+			rte_pktmbuf_free(packets[k]);
+	}
+	fc_counter_add(&w->counters.filtered, (uint64_t)(count - kept));
+	return kept;
+}
+
+// Takes from --count's budget. What it has no room for is freed: it came after the last wanted packet and is not ours,
+// as little as what the source still has. Returns how many are left, at the front.
+static uint16_t limit(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t count)
+{
+	struct fc_rx_budget *budget = w->budget;
+	uint64_t left = atomic_load_explicit(&budget->left, memory_order_relaxed);
+	uint16_t taken;
+
+	if (!budget->limited)
+		return count;
+	do
+		taken = (uint16_t)RTE_MIN(left, count);
+	while (!atomic_compare_exchange_weak_explicit(
+		&budget->left, &left, left - taken, memory_order_relaxed, memory_order_relaxed));
+	rte_pktmbuf_free_bulk(&packets[taken], (unsigned)(count - taken));
+	return taken;
+}
+
+static bool limit_reached(const struct fc_rx_budget *budget)
+{
+	return budget->limited && atomic_load_explicit(&budget->left, memory_order_relaxed) == 0;
+}
+
+// Cuts to snaplen, and marks those whose time a broker would reject.
+static void prepare(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t count)
 {
 	uint64_t latest_ns = fc_now_ns() + FC_AHEAD_MAX_NS;
 	uint64_t truncated = 0, clamped = 0;
-	uint16_t kept = 0, k;
+	uint16_t k;
 
 	for (k = 0; k < count; k++) {
 		struct rte_mbuf *m = packets[k];
 		struct fc_packet *packet = fc_packet(m);
 
-		if (!w->source_filters && !fc_filter_matches(&w->filter, m)) {
-			rte_pktmbuf_free(m);
-			continue;
-		}
 		packet->create_time_now = packet->time_ns > latest_ns;
 		clamped += packet->create_time_now;
 		// A source may have cut it already (the kernel does).
 		truncated += fc_packet_cut(m, w->snaplen) || packet->original_bytes > m->pkt_len;
-		packets[kept++] = m;
 	}
-	fc_counter_add(&w->counters.filtered, (uint64_t)(count - kept));
 	fc_counter_add(&w->counters.truncated, truncated);
 	fc_counter_add(&w->counters.time_clamped, clamped);
-	return kept;
 }
 
 // Enqueue transfers; this function frees only the tail that did not fit. Returns the cycles spent waiting for room.
@@ -127,41 +128,50 @@ static uint64_t enqueue(struct fc_rx_worker *w, struct rte_mbuf **packets, uint1
 	return waited;
 }
 
+// One round: from the source into the ring. Returns the cycles that it worked.
+static uint64_t forward(struct fc_rx_worker *w, struct rte_mbuf **packets, int *end)
+{
+	uint64_t begin = rte_rdtsc(), waited;
+	uint16_t count = fetch(w, packets, end);
+	uint16_t matching, wanted;
+
+	if (count == 0)
+		return 0;
+	matching = filter(w, packets, count);
+	wanted = limit(w, packets, matching);
+	fc_counter_add(&w->counters.in, (uint64_t)(count - (matching - wanted)));
+	prepare(w, packets, wanted);
+	waited = enqueue(w, packets, wanted);
+	return rte_rdtsc() - begin - waited;
+}
+
 void fc_rx_worker_main(void *arg)
 {
 	struct fc_rx_worker *w = arg;
 	struct fc_idle idle = {.backoff = w->source->backoff};
-	uint16_t packets_max = (uint16_t)(w->burst * w->attempts);
 	struct rte_mbuf *packets[FC_RX_BURST_MAX * FC_RX_ATTEMPTS_MAX];
 	uint64_t start = rte_rdtsc();
 	bool draining = false;
 	int end = 0;
 
-	while (end == 0) {
-		uint64_t begin = rte_rdtsc(), waited;
-		uint16_t asked, count, kept;
+	while (end == 0 && !limit_reached(w->budget)) {
+		uint64_t worked;
 
 		if (!draining && atomic_load_explicit(w->stop, memory_order_relaxed)) {
 			draining = true;
 			atomic_store(&w->thread.state, FC_STATE_DRAINING);
 			w->source->ops->stop_intake(w->source, w->queue);
 		}
-		asked = budget_take(w->budget, packets_max);
-		if (asked == 0 && (draining || budget_over(w->budget)))
-			break;
-		count = fetch(w, packets, asked, &end);
-		kept = select_and_cut(w, packets, count);
-		budget_settle(w->budget, asked, kept);
-		waited = enqueue(w, packets, kept);
-		if (count > 0) {
-			fc_counter_add(&w->busy_cycles, rte_rdtsc() - begin - waited);
+		worked = forward(w, packets, &end);
+		if (worked > 0) {
+			fc_counter_add(&w->busy_cycles, worked);
 			fc_idle_reset(&idle);
 		} else if (end == 0) {
 			fc_idle_wait(&idle);
 		}
 		fc_counter_set(&w->total_cycles, rte_rdtsc() - start);
 	}
-	// Not counted as received: the limit was reached before they were fetched.
+	// Ended by itself (--count, end, failure): what still arrives is not ours.
 	if (!draining)
 		w->source->ops->stop_intake(w->source, w->queue);
 	atomic_store(&w->failed, end == FC_RX_FAILED);

@@ -17,12 +17,10 @@ enum {
 	FC_RX_ATTEMPTS_MAX = 16,
 };
 
-// How many more packets are wanted (--count), shared by all rx workers: each takes its share before it fetches and
-// gives back what the fetch or the filter did not use, so that the sum is exact.
+// How many more packets are wanted (--count), shared by all rx workers.
 struct fc_rx_budget {
 	bool limited;
-	_Atomic uint64_t left;   // not yet taken; writers: rx workers
-	_Atomic uint64_t wanted; // not yet found; writers: rx workers; 0: all workers end
+	_Atomic uint64_t left; // writers: rx workers; 0: all workers end
 };
 
 struct fc_rx_worker {

@@ -4,6 +4,7 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -20,6 +21,10 @@ struct ethdev {
 	bool started;
 	uint16_t descriptors;
 	uint32_t *drain_left; // packets, per queue; UINT32_MAX while running; writer and reader: the queue's rx worker
+	// A device counts on after its last packet was fetched: the figures of that moment are the final ones.
+	_Atomic uint16_t queues_open; // writers: rx workers
+	struct fc_source_row final;   // writer: the last rx worker to end
+	atomic_bool final_valid;
 };
 
 static int find_port(const char *devargs, uint16_t *port)
@@ -52,17 +57,23 @@ static const char *probe_problem(int error)
 
 static int attach(struct fc_source *s, struct ethdev *e)
 {
-	int error;
+	struct rte_eth_dev_owner owner = {.name = "fastcapa"};
+	int error = 0;
 
-	if (find_port(s->name, &e->port) == 0)
-		return fc_error(EBUSY, "device %s is given twice", s->name);
-	error = rte_dev_probe(s->name);
+	// The EAL has probed the PCI devices of --allow by itself; what is not there yet is probed now.
+	if (find_port(s->name, &e->port) != 0)
+		error = rte_dev_probe(s->name);
 	if (error != 0)
 		return fc_error(-error,
 			"cannot open DPDK device '%s': %s; is it bound to its driver, and are the devargs right?",
 			s->name, probe_problem(error));
 	if (find_port(s->name, &e->port) != 0)
 		return fc_error(ENODEV, "DPDK device '%s' has no Ethernet port", s->name);
+	error = rte_eth_dev_owner_new(&owner.id);
+	if (error == 0)
+		error = rte_eth_dev_owner_set(e->port, &owner);
+	if (error != 0) // -EPERM: another of our sources owns it
+		return fc_error(EBUSY, "device %s is given twice", s->name);
 	e->attached = true;
 	return 0;
 }
@@ -131,6 +142,7 @@ static int ethdev_open(struct fc_source *s, const struct fc_source_config *confi
 		return fc_error(ENOMEM, "%s: out of memory", s->name);
 	memset(e->drain_left, 0xff, config->rx_queues * sizeof *e->drain_left);
 	e->descriptors = config->rx_descriptors;
+	atomic_init(&e->queues_open, config->rx_queues);
 	error = attach(s, e);
 	if (error != 0)
 		return error;
@@ -167,8 +179,22 @@ static int ethdev_start(struct fc_source *s, uint16_t queue, const char *filter)
 	if (error != 0)
 		return fc_error(-error, "%s: cannot start: %s", s->name, rte_strerror(-error));
 	e->started = true;
+	rte_eth_stats_reset(e->port); // what a device counted before us is not ours
 	s->driver_mbufs = rte_mempool_in_use_count(s->pool);
 	return 0;
+}
+
+static void read_stats(struct ethdev *e, struct fc_source_row *row)
+{
+	struct rte_eth_stats stats = {0};
+
+	rte_eth_stats_get(e->port, &stats);
+	*row = (struct fc_source_row){
+		.in = stats.ipackets + stats.imissed + stats.ierrors + stats.rx_nombuf,
+		.missed = stats.imissed,
+		.errors = stats.ierrors,
+		.no_mbuf = stats.rx_nombuf,
+	};
 }
 
 static int ethdev_rx_burst(struct fc_source *s, uint16_t queue, struct rte_mbuf **packets, uint16_t n)
@@ -177,8 +203,13 @@ static int ethdev_rx_burst(struct fc_source *s, uint16_t queue, struct rte_mbuf 
 	uint32_t *left = &e->drain_left[queue];
 	uint16_t count, k;
 
-	if (*left == 0)
+	if (*left == 0) {
+		if (atomic_fetch_sub(&e->queues_open, 1) == 1) {
+			read_stats(e, &e->final);
+			atomic_store(&e->final_valid, true);
+		}
 		return FC_RX_END;
+	}
 	count = rte_eth_rx_burst(e->port, queue, packets, n);
 	for (k = 0; k < count; k++)
 		fc_packet(packets[k])->original_bytes = packets[k]->pkt_len;
@@ -197,15 +228,11 @@ static void ethdev_stop_intake(struct fc_source *s, uint16_t queue)
 static void ethdev_stats(struct fc_source *s, struct fc_source_row *row)
 {
 	struct ethdev *e = s->state;
-	struct rte_eth_stats stats = {0};
 
-	rte_eth_stats_get(e->port, &stats);
-	*row = (struct fc_source_row){
-		.in = stats.ipackets + stats.imissed + stats.ierrors + stats.rx_nombuf,
-		.missed = stats.imissed,
-		.errors = stats.ierrors,
-		.no_mbuf = stats.rx_nombuf,
-	};
+	if (atomic_load(&e->final_valid))
+		*row = e->final;
+	else
+		read_stats(e, row);
 }
 
 static void ethdev_close(struct fc_source *s)

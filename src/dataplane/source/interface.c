@@ -32,7 +32,7 @@ enum {
 struct interface {
 	pcap_t *pcap;
 	struct fc_source *source;
-	bool draining;        // intake has stopped; writer and reader: rx worker
+	int end;              // 0 while intake is open; then what rx_burst returns when all is read; rx worker only
 	int64_t deadline_ns;  // of the drain, monotonic
 	int64_t stats_due_ns; // monotonic
 
@@ -42,8 +42,8 @@ struct interface {
 	// Of the kernel, 32 bits wide there: extended here by adding differences.
 	uint32_t received_last, dropped_last;
 
-	uint64_t frames;                     // libpcap handed over; writer: rx worker
-	uint64_t received, dropped, no_mbuf; // writer: rx worker; readers: any
+	uint64_t frames;                             // libpcap handed over; writer: rx worker
+	uint64_t received, dropped, no_mbuf, errors; // writer: rx worker; readers: any
 
 	// Of the fetch under way, for the callback.
 	struct rte_mbuf **packets;
@@ -223,6 +223,17 @@ static void receive(u_char *user, const struct pcap_pkthdr *header, const u_char
 	i->packets[i->count++] = m;
 }
 
+static void interface_stop_intake(struct fc_source *s, uint16_t queue)
+{
+	struct interface *i = s->state;
+
+	(void)queue;
+	if (reject_all(i) != 0)
+		fc_event(s->events, LOG_WARNING, "%s: cannot stop the intake: %s", s->name, strerror(errno));
+	i->end = FC_RX_END;
+	i->deadline_ns = fc_monotonic_ns() + QUIET_TIMEOUT_MS * FC_NS_PER_MS;
+}
+
 static int interface_rx_burst(struct fc_source *s, uint16_t queue, struct rte_mbuf **packets, uint16_t n)
 {
 	struct interface *i = s->state;
@@ -233,10 +244,13 @@ static int interface_rx_burst(struct fc_source *s, uint16_t queue, struct rte_mb
 	i->packets = packets;
 	i->count = 0;
 	got = pcap_dispatch(i->pcap, n, receive, (u_char *)i);
-	if (got < 0) {
-		fc_event(s->events, LOG_ERR, "%s: %s", s->name, pcap_geterr(i->pcap));
-		read_stats(i);
-		return i->count > 0 ? i->count : FC_RX_FAILED;
+	if (got < 0) { // the interface is gone; what the kernel still holds of it is ours
+		if (i->end != FC_RX_FAILED)
+			fc_event(s->events, LOG_ERR, "%s: %s", s->name, pcap_geterr(i->pcap));
+		if (i->end == 0)
+			interface_stop_intake(s, queue);
+		i->end = FC_RX_FAILED;
+		got = i->count;
 	}
 	if (got > 0 && i->count == n)
 		return i->count; // under pressure: no clock, no system call
@@ -245,20 +259,15 @@ static int interface_rx_burst(struct fc_source *s, uint16_t queue, struct rte_mb
 		read_stats(i);
 		i->stats_due_ns = now_ns + STATS_INTERVAL_MS * FC_NS_PER_MS;
 	}
-	if (i->draining && got == 0 && (all_read(i) || now_ns >= i->deadline_ns))
-		return FC_RX_END;
-	return i->count;
-}
-
-static void interface_stop_intake(struct fc_source *s, uint16_t queue)
-{
-	struct interface *i = s->state;
-
-	(void)queue;
-	if (reject_all(i) != 0)
-		fc_event(s->events, LOG_WARNING, "%s: cannot stop the intake: %s", s->name, strerror(errno));
-	i->draining = true;
-	i->deadline_ns = fc_monotonic_ns() + QUIET_TIMEOUT_MS * FC_NS_PER_MS;
+	if (i->end == 0 || got > 0)
+		return i->count;
+	if (all_read(i))
+		return i->end;
+	if (now_ns < i->deadline_ns)
+		return 0;
+	// The kernel counted frames that it never handed over.
+	fc_counter_set(&i->errors, i->received - i->dropped - i->frames);
+	return i->end;
 }
 
 static void interface_stats(struct fc_source *s, struct fc_source_row *row)
@@ -267,6 +276,7 @@ static void interface_stats(struct fc_source *s, struct fc_source_row *row)
 
 	*row = (struct fc_source_row){
 		.no_mbuf = fc_counter_read(&i->no_mbuf),
+		.errors = fc_counter_read(&i->errors),
 		.missed = fc_counter_read(&i->dropped) - fc_counter_read(&i->dropped_before),
 		.in = fc_counter_read(&i->received) - fc_counter_read(&i->received_before),
 	};

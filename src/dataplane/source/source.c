@@ -17,9 +17,10 @@ static const struct fc_source_ops *const ops_of_kind[] = {
 
 int fc_source_pool(struct fc_source *s)
 {
+	static unsigned number; // names are unique in a process
 	char name[RTE_MEMPOOL_NAMESIZE];
 
-	snprintf(name, sizeof name, "fc_packets_%p", (void *)s);
+	snprintf(name, sizeof name, "fc_packets_%u", number++);
 	s->pool = rte_pktmbuf_pool_create(name, s->mbufs, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, s->numa_node);
 	if (s->pool == NULL)
 		return fc_error(rte_errno, "cannot allocate %u packet buffers for %s: %s", s->mbufs, s->name,

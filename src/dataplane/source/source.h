@@ -1,6 +1,6 @@
 // A source offers receive queues; this is the one interface that an rx worker sees, whatever is behind it.
 //
-// Life: fc_source_open() -> [start of a queue -> rx_burst ... -> finish of a queue] -> fc_source_close().
+// Life: fc_source_open() -> [start of a queue -> rx_burst ... -> stop_intake -> rx_burst ...] -> fc_source_close().
 #ifndef FC_SOURCE_H
 #define FC_SOURCE_H
 

@@ -31,8 +31,8 @@ static void take(struct fc_tx_worker *w, struct hand *hand)
 		return;
 	hand->first = 0;
 	hand->count = (uint16_t)rte_ring_dequeue_burst(w->ring, (void **)hand->packets, w->burst, NULL);
-	fc_counter_set(&w->counters.held, hand->count);
 	fc_counter_add(&w->counters.in, hand->count);
+	fc_counter_set(&w->counters.held, hand->count);
 }
 
 static uint16_t send(struct fc_tx_worker *w, struct hand *hand)
@@ -62,6 +62,8 @@ static void give_up(struct fc_tx_worker *w, struct hand *hand)
 			hand->count = 0;
 		} else if (feeder_done(w) && rte_ring_empty(w->ring)) {
 			break;
+		} else {
+			rte_pause();
 		}
 	}
 	w->producer->ops->abandon(w->producer);
@@ -81,6 +83,8 @@ static bool forward(struct fc_tx_worker *w, struct hand *hand, uint64_t start)
 		take(w, hand);
 		work = send(w, hand);
 		work += w->producer->ops->poll(w->producer);
+		if (w->producer->broken)
+			atomic_store_explicit(&w->failed, true, memory_order_relaxed);
 		fc_counter_set(&w->total_cycles, rte_rdtsc() - start);
 		if (work > 0) {
 			fc_counter_add(&w->busy_cycles, rte_rdtsc() - begin);

@@ -23,6 +23,7 @@ struct fc_tx_worker {
 	const _Atomic int64_t *give_up_ns; // monotonic: end of the drain; writer: control thread
 
 	struct fc_thread thread;
+	atomic_bool failed; // its producer is beyond repair; writer: this worker; readers: any
 
 	// Writer: this worker, also through its producer; readers: any.
 	struct fc_tx_counters counters __rte_cache_aligned;

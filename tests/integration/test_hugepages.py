@@ -1,0 +1,54 @@
+"""Packet memory in hugepages, when there are enough of them: used, given back, and no file left behind."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import probe
+from support.capture_files import Frame, write_pcap
+from support.frames import udp_of_size
+from support.mock_reader import read_all
+from support.need import need
+
+from fastcapa.kafka.embedded import EmbeddedBroker
+
+PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+
+
+@pytest.fixture
+def hugepages() -> Iterator[int]:
+    """Reserve 256 MiB of hugepages; how many are free."""
+    need(os.geteuid() == 0 and PAGES.is_dir(), "no privilege to reserve hugepages of 2 MiB; run as root")
+    before = (PAGES / "nr_hugepages").read_text()
+    (PAGES / "nr_hugepages").write_text(str(int(before) + 128))
+    try:
+        free = int((PAGES / "free_hugepages").read_text())
+        need(free >= 128, f"only {free} hugepages could be reserved, 128 are needed")
+        yield free
+    finally:
+        (PAGES / "nr_hugepages").write_text(before)
+
+
+def test_capture_in_hugepages(hugepages: int, tmp_path: Path) -> None:
+    frames = [udp_of_size(size, i) for i, size in enumerate([60, 1514, 9216, 65_535] * 10)]
+    write_pcap(tmp_path / "in.pcap", [Frame(i * 1000, len(f), f) for i, f in enumerate(frames)])
+    with EmbeddedBroker() as broker:
+        run = probe.fastcapa(
+            "capture",
+            "-b",
+            broker.bootstrap,
+            "-t",
+            "t",
+            "--oversubscribe",
+            "-r",
+            str(tmp_path / "in.pcap"),
+            "--report",
+            "-",
+        )
+        assert run.status == 0, run.stderr
+        assert "in hugepages" in run.stderr
+        probe.assert_identity(run.report)
+        assert Counter(record.value for record in read_all(broker.bootstrap, "t")) == Counter(frames)
+    assert int((PAGES / "free_hugepages").read_text()) == hugepages
