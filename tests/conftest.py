@@ -4,47 +4,21 @@ from __future__ import annotations
 
 import re
 import secrets
-import shutil
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-
-# `make kafka-up` runs that directory as a program, so its modules are not in a package.
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools" / "kafka"))
-
-from cluster import Cluster
-from errors import KafkaToolError
 from kafka.admin import KafkaAdminClient
-from support.need import need
+from support.brokers import Cluster, broker
 from support.netns import Namespace, namespace
 
 MakeTopic = Callable[..., str]
 
 
-def _start(directory: Path, **options: object) -> Cluster:
-    need(shutil.which("java"), "no Java; apt-get install default-jre-headless")
-    cluster = Cluster(directory, **options)  # type: ignore[arg-type]
-    try:
-        cluster.start()
-    except KafkaToolError as error:
-        need(False, f"no Kafka: {error}")
-    return cluster
-
-
-def _end(cluster: Cluster) -> None:
-    cluster.stop()
-    for node in cluster.nodes:  # pytest keeps the directories of three sessions: keep logs, not gigabytes
-        shutil.rmtree(node.directory / "data", ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One node of Apache Kafka. Tests that harm it make a Cluster of their own."""
-    cluster = _start(tmp_path_factory.mktemp("kafka"))
-    yield cluster
-    _end(cluster)
+    with broker(tmp_path_factory.mktemp("kafka")) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -56,9 +30,8 @@ def kafka(kafka_cluster: Cluster) -> str:
 @pytest.fixture(scope="session")
 def kafka_without_auto_create(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap address of a Kafka that makes no topic by itself."""
-    cluster = _start(tmp_path_factory.mktemp("kafka-strict"), config={"auto.create.topics.enable": "false"})
-    yield cluster.bootstrap
-    _end(cluster)
+    with broker(tmp_path_factory.mktemp("kafka-strict"), config={"auto.create.topics.enable": "false"}) as cluster:
+        yield cluster.bootstrap
 
 
 @pytest.fixture

@@ -145,6 +145,12 @@ def namespace(
         _remove(made)
 
 
+def unused_address() -> str:
+    """The first address of a network that this machine does not use yet, for namespace(address=...)."""
+    used = subprocess.run(["ip", "-4", "-o", "address"], capture_output=True, text=True, check=True).stdout
+    return next(address for number in range(100, 256) if f" {(address := f'10.213.{number}.1')}/" not in used)
+
+
 def _connect(inside: Namespace, address: str) -> None:
     """A pair from here into the namespace; it disappears with the namespace."""
     network, _, host = address.rpartition(".")

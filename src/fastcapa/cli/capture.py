@@ -34,6 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="write every packet of an interface, device or capture file to a Kafka topic",
         description="Write every packet as one Kafka message: key = microseconds since the epoch, value = the frame.",
         argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
     )
     parser.set_defaults(sources=[], run=run)
     sources = parser.add_argument_group("sources (at least one)")

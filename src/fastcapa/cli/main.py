@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from fastcapa import __version__
 from fastcapa.cli import capture, demo, read
@@ -12,9 +13,16 @@ from fastcapa.errors import Exit, FastcapaError
 SUBCOMMANDS = (capture, read, demo)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all of ours are."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(Exit.BAD_USAGE, f"fastcapa: {message} (`{self.prog} --help` lists the options)\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; each subcommand sets `run` on the parsed arguments."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="fastcapa", description="A packet-to-Kafka probe: every packet one message, every loss counted."
     )
     parser.add_argument("--version", action="version", version=f"fastcapa {__version__}")

@@ -20,6 +20,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "read",
         help="write a topic to a capture file, or to another program's standard input",
         description="Write the frames of a topic, in order, as a capture file, or | tcpdump -r -",
+        allow_abbrev=False,
     )
     properties.add_arguments(parser)
     parser.add_argument(
