@@ -66,6 +66,7 @@ test-sanitizers: build build/sanitized/installed
 	  $(VENV)/bin/pytest tests/dataplane
 
 check: build
+	@tools/packages check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/clang-format --dry-run -Werror $$(find src/dataplane -name '*.[ch]')

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.need import need
 
 from fastcapa._pcap import CaptureReader
 from fastcapa.errors import RunTimeError, UsageError
@@ -38,9 +39,9 @@ def test_frames_are_read_back(tmp_path: Path, name: str, nanoseconds: bool) -> N
     assert start == ("0a0d0d0a" if name.endswith("ng") else "4d3cb2a1" if nanoseconds else "d4c3b2a1")
 
 
-@pytest.mark.skipif(not shutil.which("tcpdump"), reason="tcpdump is not installed")
 @pytest.mark.parametrize("name", ["out.pcap", "out.pcapng"])
 def test_tcpdump_reads_it(tmp_path: Path, name: str) -> None:
+    need(shutil.which("tcpdump"), "no tcpdump; apt-get install tcpdump")
     written(tmp_path / name, nanoseconds=True)
     command = ["tcpdump", "-nn", "-tt", "--nano", "-r", str(tmp_path / name), "arp"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
