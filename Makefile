@@ -33,6 +33,7 @@ $(VENV)/bin/python:
 	tools/packages build
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet 'pip>=23.1' # older ones keep only the last of several setup-args
 
 # pip builds in an environment of its own, from the build requirements in pyproject.toml; the build directory is kept.
 $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
