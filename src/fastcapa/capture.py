@@ -1,5 +1,6 @@
 """A capture from the checked configuration to its outcome: what has to be right first, then the engine."""
 
+import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,8 @@ class Capture:
 
     def _check_file(self, source: Source) -> int | None:
         """Return the time of a file's first frame, ns, or None; raise RunTimeError if it cannot be sent."""
+        if source.kind is SourceKind.INTERFACE:
+            _check_interface(source.name)
         if source.kind is not SourceKind.FILE:
             return None
         path = Path(source.name)
@@ -101,7 +104,7 @@ class Capture:
 
     def _settings(self, the_plan: plan.Plan, topic: topics.Topic) -> Settings:
         config = self._config
-        wanted = int(config.properties.get("message.max.bytes", LIBRARY_MESSAGE_BYTES))
+        wanted = _number(config.properties.get("message.max.bytes", str(LIBRARY_MESSAGE_BYTES)))
         limit = min(wanted, topic.max_message_bytes or wanted)
         properties = {**config.properties, "message.max.bytes": str(max(limit, 1000))}
         return Settings(
@@ -110,6 +113,16 @@ class Capture:
             partitions=len(topic.partitions),
             value_bytes_max=max(limit - BATCH_OVERHEAD_BYTES, 0),
         )
+
+
+def _check_interface(name: str) -> None:
+    """Raise RunTimeError for an interface that is not there, before a topic is created for it."""
+    if name == "any":
+        return  # libpcap's own
+    try:
+        socket.if_nametoindex(name)
+    except (OSError, ValueError):
+        raise RunTimeError(f"no such interface: {name!a} (`ip link` lists them)") from None
 
 
 def check(config: CaptureConfig) -> None:
@@ -123,7 +136,8 @@ def check(config: CaptureConfig) -> None:
         try:
             _dataplane.property_check(key, value)
         except _dataplane.DataplaneError as error:
-            raise UsageError(f"{error} (-X and -F take librdkafka's)") from None
+            text = " ".join(str(error).split())
+            raise UsageError(f"{text} (-X and -F take librdkafka's)") from None
     if "transactional.id" in config.properties:
         raise UsageError("Kafka property 'transactional.id': a capture is no transaction; remove it from -X and -F")
     for key in _not_idempotent(config.properties):
@@ -133,6 +147,11 @@ def check(config: CaptureConfig) -> None:
         )
 
 
+def _number(text: str) -> int:
+    """Return a number that librdkafka has accepted: decimal, or 0x and hexadecimal."""
+    return int(text, 0)
+
+
 def _not_idempotent(properties: Mapping[str, str]) -> list[str]:
     """Return the properties that librdkafka's idempotent producer, which is our default, cannot work with."""
     if "enable.idempotence" in properties:
@@ -140,10 +159,10 @@ def _not_idempotent(properties: Mapping[str, str]) -> list[str]:
     needs: dict[str, Callable[[str], bool]] = {
         "acks": lambda value: value in ("all", "-1"),
         "request.required.acks": lambda value: value in ("all", "-1"),
-        "retries": lambda value: int(value) > 0,
-        "message.send.max.retries": lambda value: int(value) > 0,
-        "max.in.flight": lambda value: int(value) <= 5,
-        "max.in.flight.requests.per.connection": lambda value: int(value) <= 5,
+        "retries": lambda value: _number(value) > 0,
+        "message.send.max.retries": lambda value: _number(value) > 0,
+        "max.in.flight": lambda value: _number(value) <= 5,
+        "max.in.flight.requests.per.connection": lambda value: _number(value) <= 5,
     }
     return [key for key, fits in needs.items() if key in properties and not fits(properties[key])]
 
@@ -152,6 +171,8 @@ def exit_code(config: CaptureConfig, outcome: Outcome, log: Callable[[str], None
     """Return the exit code and say why it is not 0."""
     report = outcome.report
     kafka = report["kafka"]
+    if outcome.crashed is not None:
+        log(f"{outcome.crashed}, after its final report")
     if report["mbufs_missing"]:
         log(f"{report['mbufs_missing']} packet buffers did not come back: a defect, please report it")
     if outcome.source_failed:
@@ -164,4 +185,4 @@ def exit_code(config: CaptureConfig, outcome: Outcome, log: Callable[[str], None
     if config.fail_on_loss and lost(report):
         log(f"{lost(report)} packets were lost, and --fail-on-loss is set")
         return Exit.LOSS
-    return Exit.RUN_TIME_FAILURE if kafka["failed"] else Exit.DONE
+    return Exit.RUN_TIME_FAILURE if kafka["failed"] or outcome.crashed is not None else Exit.DONE

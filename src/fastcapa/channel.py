@@ -8,6 +8,7 @@ unless we lost some), or "error" (text, errno) when it could not start.
 """
 
 import json
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,9 @@ from pydantic import BaseModel
 
 from fastcapa.config import CaptureConfig
 from fastcapa.plan import Plan
+
+# Those that end a capture. The supervisor passes them on; the engine starts with them blocked.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Settings(BaseModel):

@@ -28,7 +28,7 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: SourceKind
-    name: str = Field(min_length=1, max_length=255)
+    name: str = Field(min_length=1, max_length=4095)
 
     @property
     def live(self) -> bool:
@@ -65,7 +65,7 @@ class CaptureConfig(BaseModel):
     """Packets taken from the ring at once."""
 
     snaplen: int = Field(SNAPLEN_MAX, ge=1, le=SNAPLEN_MAX)
-    """Bytes kept of a frame."""
+    """Bytes kept of a frame; 0: all."""
     promiscuous: bool = True
     timestamps: Literal["source", "now"] = "source"
     count: int = Field(0, ge=0, le=2**63 - 1)
@@ -78,6 +78,11 @@ class CaptureConfig(BaseModel):
     fail_on_loss: bool = False
     report: str | None = None
     """File for the final report, "-" for standard output."""
+
+    @field_validator("snaplen", mode="before")
+    @classmethod
+    def _whole_packet(cls, value: object) -> object:
+        return SNAPLEN_MAX if value == 0 else value  # as tcpdump takes it
 
     @field_validator("tx_ring")
     @classmethod
@@ -107,9 +112,12 @@ def validate(values: Mapping[str, Any]) -> CaptureConfig:
 def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     location = ".".join(str(part) for part in first["loc"])
-    option = f"--{location.replace('_', '-')} {first['input']}: " if location else ""
+    shown = str(first["input"]).encode("ascii", "backslashreplace").decode()[:60]
+    option = f"--{location.replace('_', '-')} {shown}: " if location else ""
+    if location == "filter":
+        option = f"filter '{shown}...': "
     if first["loc"][:1] == ("sources",) and len(first["loc"]) > 1:
-        return "a source has no name, or one longer than 255 characters; check -i, -r and --device"
+        return "a source has no name, or one longer than 4095 characters or not UTF-8; check -i, -r and --device"
     if location == "sources":
         return "nothing to capture from; give -i INTERFACE, -r FILE or --device DEVARGS (at most 32 of them)"
     text = first["msg"].removeprefix("Value error, ")

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastcapa import _dataplane, stats
-from fastcapa.channel import Channel, Settings
+from fastcapa.channel import STOP_SIGNALS, Channel, Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
 from fastcapa.plan import Plan
 from fastcapa.rows import SourceRow, WorkerRow
@@ -46,8 +46,6 @@ class Engine:
     def run(self) -> None:
         """Open, start, watch, drain, and send the final report."""
         config, plan = self._settings.config, self._settings.plan
-        # A service manager signals every process of a service; from now on that never kills.
-        signal.signal(signal.SIGTERM, lambda *_: self.stop(config.drain_timeout))
         _start_eal(config, plan)
         pipeline = self._pipeline = _dataplane.Pipeline(
             rx_burst=config.rx_burst,
@@ -73,9 +71,10 @@ class Engine:
         self._watch(pipeline)
         self._finish(pipeline)
 
-    def close(self) -> int:
-        """Free everything; return how many packet buffers were lost."""
-        return self._pipeline.close() if self._pipeline is not None else 0
+    def close(self) -> None:
+        """Free what is left after a failure."""
+        if self._pipeline is not None:
+            self._pipeline.close()
 
     def _named_sources(self, pipeline: _dataplane.Pipeline) -> Iterator[tuple[Source, SourceRow]]:
         return zip(self._settings.config.sources, pipeline.sources(), strict=True)
@@ -191,15 +190,18 @@ def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, mbufs: 
 
 def main() -> int:
     """Run the engine on the socket whose descriptor is the first argument."""
-    # Ctrl-C goes to the whole process group; the supervisor alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     messages: list[dict[str, Any]] = []
     while not messages:
         messages += channel.receive()
         if channel.closed:
             return 1
-    engine = Engine(channel, Settings.model_validate(messages[0]))
+    settings = Settings.model_validate(messages[0])
+    engine = Engine(channel, settings)
+    # Ctrl-C goes to the whole process group: the supervisor decides what it means. A service manager's SIGTERM drains.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: engine.stop(settings.config.drain_timeout))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     for message in messages[1:]:
         engine.stop(message["stop"])
     try:

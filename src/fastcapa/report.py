@@ -27,6 +27,8 @@ def write_report(report: Report, target: str) -> None:
     text = json.dumps(report, indent=1) + "\n"
     try:
         if target == "-":
+            if sys.stdout is None:
+                raise RunTimeError("cannot write the report to standard output: it is closed")
             sys.stdout.write(text)
             sys.stdout.flush()
         else:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO, Any
 
-from fastcapa.channel import Channel, Settings
+from fastcapa.channel import STOP_SIGNALS, Channel, Settings
 from fastcapa.errors import FastcapaError, RunTimeError, UsageError
 from fastcapa.stats import Report
 
@@ -43,6 +43,8 @@ class Outcome:
     report: Report
     source_failed: bool
     stopped_at_once: bool
+    crashed: str | None
+    """How the engine died after its final report, None if it ended well."""
 
 
 @dataclass
@@ -80,6 +82,22 @@ def _start_error(text: str, number: int) -> FastcapaError:
     return RunTimeError(text)
 
 
+def _start_engine(connection: socket.socket) -> subprocess.Popen[bytes]:
+    # Blocked signals stay blocked in the child until it has its handlers: Ctrl-C goes to the whole process group, and a
+    # service manager signals every process.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fastcapa.engine", str(connection.fileno())],
+            pass_fds=[connection.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Supervisor:
     """Runs one engine to its end."""
 
@@ -89,6 +107,7 @@ class Supervisor:
         self._log = log
         self._last_words: collections.deque[str] = collections.deque(maxlen=_LAST_WORDS)
         self._final: dict[str, Any] | None = None
+        self._snapshot: Report | None = None
         self._error: FastcapaError | None = None
         self._deadline: float | None = None
         self._repeated: collections.Counter[str] = collections.Counter()
@@ -101,26 +120,24 @@ class Supervisor:
         """
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "fastcapa.engine", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
+            process = _start_engine(theirs)
             theirs.close()
             channel = Channel(ours)
             try:
                 channel.send(self._settings.model_dump(mode="json"))
                 self._watch(process, channel, stop)
             finally:
+                # Closing tells the engine, if it still runs, that it has to drain.
+                ours.close()
                 self._end(process)
         if self._error is not None:
             raise self._error
         if self._final is None:
-            raise RunTimeError(self._cause_of_death(process.returncode))
+            raise RunTimeError(self._cause_of_death(process.returncode) + self._last_known())
+        ended_well = process.returncode == 0 and self._final["report"]["mbufs_missing"] is not None
         return Outcome(
             report=self._final["report"],
+            crashed=None if ended_well else self._cause_of_death(process.returncode),
             source_failed=self._final["source_failed"],
             stopped_at_once=stop.count > 1,
         )
@@ -163,6 +180,7 @@ class Supervisor:
                 channel.send({"stop": 0})
                 self._deadline = time.monotonic() + GRACE_S
             else:
+                self._last_words.append("stopped a third time; what was left is not counted")
                 process.kill()
         return served
 
@@ -178,6 +196,8 @@ class Supervisor:
             elif kind == "started":
                 for clock in message["clocks"]:
                     self._log(f"timestamps of {clock}")
+            elif kind == "snapshot":
+                self._snapshot = message["report"]
             elif kind == "final":
                 self._final = message
                 self._final["report"]["mbufs_missing"] = None  # not known before it has closed everything
@@ -205,7 +225,7 @@ class Supervisor:
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         """Leave no process behind, whatever happened."""
         try:
-            process.wait(GRACE_S)
+            process.wait(self._settings.config.drain_timeout + GRACE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -213,6 +233,12 @@ class Supervisor:
             os.set_blocking(process.stderr.fileno(), False)
             self._last_words.extend((process.stderr.read() or b"").decode("utf-8", "replace").splitlines())
             process.stderr.close()
+
+    def _last_known(self) -> str:
+        if self._snapshot is None:
+            return ""
+        rx, kafka = self._snapshot["rx"], self._snapshot["kafka"]
+        return f"; at its last report {rx['in']} packets were captured and {kafka['delivered']} delivered"
 
     def _cause_of_death(self, status: int) -> str:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"

@@ -19,6 +19,10 @@ def test_defaults_are_the_documented_ones() -> None:
     assert config.sources == (Source(kind=SourceKind.FILE, name="a.pcap"),)
 
 
+def test_snaplen_0_is_the_whole_packet_as_tcpdump_takes_it() -> None:
+    assert validate({**GOOD, "snaplen": 0}).snaplen == 262_144
+
+
 def test_it_survives_the_way_to_the_engine() -> None:
     config = validate(GOOD)
     assert CaptureConfig.model_validate(config.model_dump(mode="json")) == config
@@ -31,7 +35,8 @@ def test_it_survives_the_way_to_the_engine() -> None:
         ("rx_burst", 0, "--rx-burst 0: input should be greater than or equal to 1"),
         ("tx_ring", 1000, "--tx-ring 1000: a power of two is needed, such as 512 or 1024"),
         ("tx_ring", 1, "--tx-ring 1: "),
-        ("snaplen", 0, "--snaplen 0: "),
+        ("snaplen", -1, "--snaplen -1: "),
+        ("filter", "x" * 5000, "filter 'xxxxx"),
         ("snaplen", 262_145, "--snaplen 262145: "),
         ("count", -1, "--count -1: "),
         ("drain_timeout", -0.1, "--drain-timeout -0.1: "),

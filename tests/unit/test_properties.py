@@ -36,9 +36,10 @@ def test_ini_groups_are_merged(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a=b\n[kafka-other]\n", r"p:2: unknown group \[kafka-other\].*kafka-global"),
-        ("a=b\n\nlinger.ms 5\n", r"p:3: 'linger.ms 5' is not key=value"),
+        ("a=b\n\nlinger.ms 5\n", r"p:3: 'linger.ms'\.\.\. is not key=value"),
         ("=hunter2\n", r"p:1: is not key=value"),
-        ("sasl.password hunter2\n", r"p:1: is not key=value"),
+        ("sasl.password hunter2\n", r"p:1: 'sasl.password'\.\.\. is not key=value"),
+        ("sasl.passwd:hunter2\n", r"p:1: 'sasl.passwd'\.\.\. is not key=value"),
         ("sasl.password=hunter2\0\n", r"p:1: the value of sasl.password holds a NUL"),
     ],
 )
@@ -60,20 +61,10 @@ def test_bad_files_and_options(tmp_path: Path) -> None:
         properties.load("b:1", None, ["oops"])
     with pytest.raises(UsageError, match="-b"):
         properties.load(None, None, [])
+    with pytest.raises(UsageError, match=r"'client.id': has characters that are no text in UTF-8"):
+        properties.load("b:1", None, ["client.id=\udcef"])
     with pytest.raises(UsageError, match=r"group\.id"):
         properties.load("b:1", None, ["group.id="])  # the client library aborts the process on this one
-
-
-def test_redacted() -> None:
-    secret = {
-        "sasl.password": SECRET,
-        "ssl.key.pem": SECRET,
-        "ssl.key.password": SECRET,
-        "sasl.oauthbearer.client.secret": SECRET,
-        "sasl.oauthbearer.config": SECRET,
-    }
-    shown = properties.redacted({"acks": "all", **secret})
-    assert shown == {"acks": "all", **dict.fromkeys(secret, "***")}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +75,17 @@ def test_the_client_refuses(bad: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         properties.make_client(Consumer, {"bootstrap.servers": "127.0.0.1:1", "group.id": "g", **bad})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999", "abc", "-1", "", "\u0661"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(UsageError, match="is not a port"):
+        properties.load(f"good:9092,host:{port}", None, [])
+
+
+@pytest.mark.parametrize("brokers", ["host", "host:9092", "SSL://host:9093", "[::1]:9092", "[::1]", "a:1, b:65535"])
+def test_brokers_as_the_library_takes_them(brokers: str) -> None:
+    assert properties.load(brokers, None, [])["bootstrap.servers"] == brokers
 
 
 def test_run_time_errors_stay_run_time_errors() -> None:

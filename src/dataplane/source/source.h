@@ -11,7 +11,7 @@
 #include "../dataplane.h"
 #include "../events.h"
 
-enum { FC_SOURCE_NAME_BYTES = 256 };
+enum { FC_SOURCE_NAME_BYTES = 4096 };
 
 // What rx_burst returns when nothing will ever come again.
 enum {

@@ -1,6 +1,7 @@
 """`fastcapa capture`: packets from interfaces, devices and files into a Kafka topic."""
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     for flags, kind, metavar, text in (
         (["-i", "--interface"], SourceKind.INTERFACE, "IF", "kernel interface"),
         (["-r", "--read"], SourceKind.FILE, "FILE", "capture file, pcap or pcapng"),
-        (["--device"], SourceKind.DEVICE, "DEVARGS", "DPDK device: 0000:3b:00.0, net_af_xdp0,iface=eth1, …"),
+        (["--device"], SourceKind.DEVICE, "DEVARGS", "DPDK device: 0000:3b:00.0, net_af_xdp0,iface=eth1, ..."),
     ):
         sources.add_argument(*flags, action=_AddSource, const=kind, dest="sources", metavar=metavar, help=text)
     _add_kafka(parser)
@@ -108,7 +109,13 @@ def configuration(args: argparse.Namespace) -> CaptureConfig:
 
 def log(text: str) -> None:
     """Tell the user; standard output is for the report."""
-    print(f"fastcapa: {text}", file=sys.stderr, flush=True)
+    say(f"fastcapa: {text}")
+
+
+def say(line: str) -> None:
+    """Print a line on standard error. Nobody there to read it is no reason to lose packets."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
     with stop_signals() as stop:
         outcome = Capture(config, log).run(stop)
     for line in closing_lines(outcome.report):
-        print(line, file=sys.stderr)
+        say(line)
     if config.report is not None:
         write_report(outcome.report, config.report)
     return exit_code(config, outcome, log)

@@ -10,14 +10,14 @@ from rich.console import Console
 from fastcapa._pcap import CaptureFileError, CaptureReader, CaptureWriter
 from fastcapa.capture import Capture, exit_code
 from fastcapa.cli.capture import log
-from fastcapa.config import CaptureConfig, Source, SourceKind
+from fastcapa.config import CaptureConfig, SourceKind, validate
 from fastcapa.demo import compare
 from fastcapa.demo.frames import frames
 from fastcapa.errors import Exit, RunTimeError
 from fastcapa.kafka import topics
 from fastcapa.kafka.embedded import PARTITION_BYTES_MAX, EmbeddedBroker
 from fastcapa.kafka.properties import BOOTSTRAP
-from fastcapa.report import write_report
+from fastcapa.report import check_target, write_report
 from fastcapa.supervisor import Outcome, stop_signals
 from fastcapa.table import print_counters
 
@@ -44,22 +44,31 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration; return 0 if everything that was sent came back, byte for byte."""
+    check_target(args.report)
     # With the report on standard output, everything for people goes to standard error.
     console = Console(file=sys.stderr if args.report == "-" else sys.stdout, highlight=False)
-    with tempfile.TemporaryDirectory(prefix="fastcapa-") as directory, EmbeddedBroker() as broker:
+    # The signals from the first on: whatever they interrupt, the directory and the broker go.
+    with (
+        stop_signals() as stop,
+        tempfile.TemporaryDirectory(prefix="fastcapa-") as directory,
+        EmbeddedBroker() as broker,
+    ):
         file = Path(args.read) if args.read else _make_frames(Path(directory) / "office.pcap")
         count = _frames_that_fit(file)
-        config = CaptureConfig(
-            sources=(Source(kind=SourceKind.FILE, name=str(file)),),
-            topic=TOPIC,
-            properties={BOOTSTRAP: broker.bootstrap},
-            count=count,
-            oversubscribe=True,
+        config = validate(
+            {
+                "sources": [{"kind": SourceKind.FILE, "name": str(file)}],
+                "topic": TOPIC,
+                "properties": {BOOTSTRAP: broker.bootstrap},
+                "count": count,
+                "oversubscribe": True,
+            }
         )
         console.print(f"1. an embedded Kafka broker listens on {broker.bootstrap}")
         console.print(f"2. the probe reads {count:,} frames from {file} and sends each as one message", soft_wrap=True)
-        with stop_signals() as stop:
-            outcome = Capture(config, log).run(stop)
+        outcome = Capture(config, log).run(stop)
+        if stop.count:
+            raise RunTimeError("demo: interrupted")
         print_counters(outcome.report, console)
         console.print("3. reading them back")
         status = _compare(config, file, outcome, console)

@@ -1,5 +1,11 @@
 """Entry point of the `fastcapa` command: parses, dispatches, turns errors into one line and an exit code."""
 
+import signal
+
+# Ctrl-C while the modules are loaded ends us as it ends any program: without a traceback.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+# ruff: noqa: E402
 import argparse
 import os
 import sys
@@ -32,8 +38,21 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _open_standard_streams() -> None:
+    """Make descriptors 0 to 2 something: else a socket or a file becomes one of them, and is written to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 -- for the rest of the process
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code (see `Exit`)."""
+    _open_standard_streams()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     args = build_parser().parse_args(argv)
     try:
         return int(args.run(args))
@@ -41,8 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"fastcapa: {error}", file=sys.stderr)
         return int(error.exit_code)
     except KeyboardInterrupt:
+        print("fastcapa: interrupted", file=sys.stderr)
         return Exit.RUN_TIME_FAILURE
     except BrokenPipeError:
-        # The reader of our standard output went away (`| head`): nothing more can be said there, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of what we print went away (`| head`): nothing more can be said there, at exit neither.
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return Exit.RUN_TIME_FAILURE

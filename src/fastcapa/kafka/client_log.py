@@ -3,13 +3,11 @@
 import logging
 import re
 import sys
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError
 
-_LINES_MAX = 20
 # Says only that the causes reported before now hold for every broker.
 _NO_CAUSE = (KafkaError._ALL_BROKERS_DOWN,)
 # "host:port/id: " in front and "(after 0ms in state CONNECT…)" behind are bookkeeping, not the cause.
@@ -24,9 +22,7 @@ class ClientLog(logging.Handler):
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         super().__init__()
-        self.lines: deque[str] = deque(maxlen=_LINES_MAX)
         self.cause: str | None = None
-        self.fatal = False
         self._echo = bool(properties.get("debug"))
         # Not from logging.getLogger(): nobody else's handlers must print these lines.
         self._logger = logging.Logger("kafka", logging.DEBUG)
@@ -39,11 +35,9 @@ class ClientLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one line (logging.Handler's interface)."""
         line = record.getMessage()
-        self.lines.append(line)
         if self._echo:
             print(line, file=sys.stderr)
 
     def _on_error(self, error: KafkaError) -> None:
-        self.fatal = self.fatal or error.fatal()
         if error.code() not in _NO_CAUSE:
             self.cause = _BOOKKEEPING.sub("", error.str())

@@ -21,12 +21,13 @@ BOOTSTRAP = "bootstrap.servers"
 _BOOTSTRAP_ALIAS = "metadata.broker.list"
 # Groups of the ini files that the first Fastcapa read. librdkafka takes topic properties as global ones too.
 _GROUPS = ("kafka-global", "kafka-topic")
-_SECRET = re.compile(r"password|secret|\.pem$|oauthbearer\.config|jaas", re.IGNORECASE)
+# What can be shown of a line that is not key=value: the rest may be a secret.
+_NAME = re.compile(r"[\w.]+")
 
 
 def add_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Add the options of every subcommand that talks to Kafka: brokers, topic, kafka_config, properties."""
-    parser.add_argument("-b", "--brokers", metavar="HOST:PORT,…", help="brokers to start from")
+    parser.add_argument("-b", "--brokers", metavar="HOST:PORT,...", help="brokers to start from")
     parser.add_argument("-t", "--topic", metavar="TOPIC", help="Kafka topic")
     parser.add_argument(
         "-X",
@@ -60,14 +61,13 @@ def load(brokers: str | None, file: Path | None, overrides: Sequence[str]) -> di
         properties[BOOTSTRAP] = brokers.strip()
     if not properties.get(BOOTSTRAP):
         raise UsageError(f"no Kafka brokers are named; give -b HOST:PORT, or {BOOTSTRAP} with -X or in the -F file")
+    _check_ports(properties[BOOTSTRAP])
+    for key, value in properties.items():
+        if not _encodable(key + value):
+            raise UsageError(f"Kafka property {key!a}: has characters that are no text in UTF-8; remove them")
     if properties.get("group.id") == "":
         raise UsageError("group.id is empty; name a group or leave the property out")
     return properties
-
-
-def redacted(properties: Mapping[str, str]) -> dict[str, str]:
-    """Return a copy fit for logs: the values of secrets are replaced by "***"."""
-    return {key: "***" if _SECRET.search(key) else value for key, value in properties.items()}
 
 
 def make_client(factory: Callable[..., Client], properties: Mapping[str, Any], **keywords: Any) -> Client:
@@ -121,11 +121,28 @@ def _split(text: str, place: str, example: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     key, value = key.strip(), value.strip()
     if not equals or not key:
-        shown = f"{key!r} " if key and not equals and not _SECRET.search(key) else ""
+        name = _NAME.match(key)
+        shown = f"{name[0]!r} " if name and name[0] == key else f"{name[0]!r}... " if name else ""
         raise UsageError(f"{place}: {shown}is not key=value; write for example {example}")
     if "\0" in text:
         raise UsageError(f"{place}: the value of {key} holds a NUL character; remove it")
     return (BOOTSTRAP if key == _BOOTSTRAP_ALIAS else key), value
+
+
+def _check_ports(brokers: str) -> None:
+    """Raise UsageError for a port that is none: the library would take it for another one."""
+    for broker in brokers.split(","):
+        _, colon, port = broker.strip().rpartition(":")
+        if colon and "]" not in port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            raise UsageError(f"broker {broker.strip()!a}: {port!a} is not a port; write HOST:PORT, 1 to 65535")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _one_line(text: str) -> str:

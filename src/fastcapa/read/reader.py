@@ -107,6 +107,15 @@ class Reader:
         self._paused: set[int] = set()
 
     def __enter__(self) -> Self:
+        """Find out from where to where to read.
+
+        Raises UsageError for an offset that is nowhere, RunTimeError for brokers out of reach: nothing is written yet.
+        """
+        try:
+            self._spans = self._resolve()
+        except BaseException:
+            self._consumer.close()
+            raise
         return self
 
     def __exit__(
@@ -117,13 +126,12 @@ class Reader:
     def batches(self) -> Iterator[list[Frame]]:
         """Yield the frames in order, some at a time; an empty list whenever nothing more is waiting.
 
-        Raises UsageError for an offset that is nowhere, RunTimeError if the brokers are away for longer than
-        STALL_S (with follow: never) or something else makes it impossible to go on.
+        Raises RunTimeError if the brokers are away for longer than STALL_S (with follow: never) or something else makes
+        it impossible to go on.
         """
-        spans = self._resolve()
         if self._stopped():
             return
-        self._assign(spans)
+        self._assign(self._spans)
         silent_since: float | None = None
         while not (self._stopped() or self._merge.finished):
             messages = self._consume(_BATCH_MESSAGES, 0)
