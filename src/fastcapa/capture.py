@@ -122,7 +122,7 @@ def _check_interface(name: str) -> None:
     try:
         socket.if_nametoindex(name)
     except (OSError, ValueError):
-        raise RunTimeError(f"no such interface: {name!a} (`ip link` lists them)") from None
+        raise RunTimeError(f"no such interface: {name} (`ip link` lists them)") from None
 
 
 def check(config: CaptureConfig) -> None:

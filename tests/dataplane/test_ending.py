@@ -110,6 +110,43 @@ def test_engine_outlives_its_supervisor_only_to_drain(broker: str, tmp_path: Pat
     assert read_all(broker, "t")
 
 
+def test_ctrl_c_while_the_engine_starts(broker: str, tmp_path: Path) -> None:
+    arguments = ("capture", "-b", broker, "-t", "t", "--oversubscribe", "--device", "net_null0,size=64")
+    process = subprocess.Popen(
+        [*probe.command(*arguments), "--report", str(tmp_path / "report.json")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    probe.wait_for_line(process, "through librdkafka")  # the engine comes next
+    os.killpg(process.pid, signal.SIGINT)
+    run = probe.finish(process)
+    assert run.status == 0, run.stderr
+    probe.assert_identity(read_report(tmp_path))
+
+
+def test_nobody_reads_what_it_says(broker: str, tmp_path: Path, endless: str) -> None:
+    process = start(broker, endless, tmp_path / "report.json")
+    assert process.stderr is not None
+    process.stderr.close()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    probe.assert_identity(read_report(tmp_path))
+
+
+def test_closed_standard_streams(broker: str, tmp_path: Path) -> None:
+    write_pcap(tmp_path / "in.pcap", [Frame(i, 64, udp_of_size(64, i)) for i in range(100)])
+    arguments = ("capture", "-b", broker, "-t", "t", "--oversubscribe", "-r", str(tmp_path / "in.pcap"))
+    command = [*probe.command(*arguments), "--report", str(tmp_path / "report.json")]
+    result = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], check=False, timeout=60)
+    assert result.returncode == 0
+    report = read_report(tmp_path)
+    probe.assert_identity(report)
+    assert report["kafka"]["delivered"] == 100
+
+
 def test_stopped_and_continued(broker: str, tmp_path: Path, endless: str) -> None:
     process = start(broker, endless, tmp_path / "report.json")
     engine = engine_of(process)
