@@ -12,8 +12,9 @@ from fastcapa.config import CaptureConfig, Source, SourceKind
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import topics
 from fastcapa.kafka.properties import BOOTSTRAP
+from fastcapa.signals import Stop
 from fastcapa.stats import lost
-from fastcapa.supervisor import NoMemoryError, Outcome, Stop, Supervisor
+from fastcapa.supervisor import NoMemoryError, Outcome, Supervisor
 
 BROKER_TIMEOUT_S = 10.0
 ETHERNET = 1  # DLT_EN10MB, LINKTYPE_ETHERNET
@@ -43,7 +44,7 @@ class Capture:
             config.topic,
             BROKER_TIMEOUT_S,
             create=True,
-            cancelled=lambda: stop.count > 0,
+            cancelled=stop.requested,
         )
         if oldest_ns and config.timestamps == "source":
             self._warn_of_retention(topic, min(oldest_ns))

@@ -8,7 +8,6 @@ unless we lost some), or "error" (text, errno) when it could not start.
 """
 
 import json
-import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +16,6 @@ from pydantic import BaseModel
 
 from fastcapa.config import CaptureConfig
 from fastcapa.plan import Plan
-
-# Those that end a capture. The supervisor passes them on; the engine starts with them blocked.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Settings(BaseModel):

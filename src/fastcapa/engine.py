@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastcapa import _dataplane, stats
-from fastcapa.channel import STOP_SIGNALS, Channel, Settings
+from fastcapa.channel import Channel, Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
 from fastcapa.plan import Plan
 from fastcapa.rows import SourceRow, WorkerRow
+from fastcapa.signals import STOP_SIGNALS
 
 POLL_S = 0.02
 SNAPSHOT_S = 1.0

@@ -9,14 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from types import FrameType
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import IO, Any
 
-from fastcapa.channel import STOP_SIGNALS, Channel, Settings
+from fastcapa.channel import Channel, Settings
 from fastcapa.errors import FastcapaError, RunTimeError, UsageError
+from fastcapa.signals import STOP_SIGNALS, Stop, nothing
 from fastcapa.stats import Report
 
 # The engine may take this much longer than the drain's time-out: purging the producers, closing devices.
@@ -26,10 +25,6 @@ _LAST_WORDS = 20
 
 class NoMemoryError(RunTimeError):
     """The engine did not get the packet memory that the plan promised."""
-
-
-def _nothing() -> None:
-    pass
 
 
 def _wake(writer: int) -> None:
@@ -45,31 +40,6 @@ class Outcome:
     stopped_at_once: bool
     crashed: str | None
     """How the engine died after its final report, None if it ended well."""
-
-
-@dataclass
-class Stop:
-    """SIGINT and SIGTERM: how often they came."""
-
-    count: int = 0
-    wake: Callable[[], None] = field(default=_nothing)
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Be the signal handler."""
-        self.count += 1
-        self.wake()
-
-
-@contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """Count SIGINT and SIGTERM instead of dying of them."""
-    stop = Stop()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _start_error(text: str, number: int) -> FastcapaError:
@@ -163,7 +133,7 @@ class Supervisor:
                         process.kill()
                         return
         finally:
-            stop.wake = _nothing
+            stop.wake = nothing
             os.close(reader)
             os.close(writer)
 

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from fastcapa.channel import Channel
-from fastcapa.supervisor import Stop, stop_signals
+from fastcapa.signals import Stop, stop_signals
 
 
 def test_channel_carries_whole_messages_however_they_are_cut() -> None:

@@ -10,8 +10,8 @@ from fastcapa.config import CaptureConfig, SourceKind, validate
 from fastcapa.kafka import properties
 from fastcapa.kafka.topics import check_name
 from fastcapa.report import check_target, write_report
+from fastcapa.signals import stop_signals
 from fastcapa.stats import closing_lines
-from fastcapa.supervisor import stop_signals
 
 
 class _AddSource(argparse.Action):

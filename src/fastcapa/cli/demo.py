@@ -18,7 +18,8 @@ from fastcapa.kafka import topics
 from fastcapa.kafka.embedded import PARTITION_BYTES_MAX, EmbeddedBroker
 from fastcapa.kafka.properties import BOOTSTRAP
 from fastcapa.report import check_target, write_report
-from fastcapa.supervisor import Outcome, stop_signals
+from fastcapa.signals import stop_signals
+from fastcapa.supervisor import Outcome
 from fastcapa.table import print_counters
 
 TOPIC = "demo"
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"1. an embedded Kafka broker listens on {broker.bootstrap}")
         console.print(f"2. the probe reads {count:,} frames from {file} and sends each as one message", soft_wrap=True)
         outcome = Capture(config, log).run(stop)
-        if stop.count:
+        if stop.requested():
             raise RunTimeError("demo: interrupted")
         print_counters(outcome.report, console)
         console.print("3. reading them back")

@@ -1,17 +1,16 @@
 """`fastcapa read`: a topic, or a part of it, to a capture file or to another program."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from fastcapa._pcap import Filter, FilterError
 from fastcapa.errors import Exit, UsageError
 from fastcapa.kafka import properties, topics
 from fastcapa.read import capture_files, offsets
 from fastcapa.read.reader import CONNECT_S, Reader
+from fastcapa.signals import Stop, stop_signals
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -44,32 +43,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(run=run)
 
 
-class _Stop:
-    """Set by the first SIGINT or SIGTERM."""
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    def __call__(self) -> bool:
-        return self.requested
-
-
 @contextmanager
-def _signals() -> Iterator[_Stop]:
+def _signals() -> Iterator[Stop]:
     """SIGINT and SIGTERM end the reading with everything written; the second one ends the program at once."""
-    stop = _Stop()
+    with stop_signals() as stop:
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.requested:
-            raise KeyboardInterrupt
-        stop.requested = True
+        def end_at_the_second() -> None:
+            if stop.count > 1:
+                raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+        stop.wake = end_at_the_second
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,10 +73,12 @@ def run(args: argparse.Namespace) -> int:
     name = topics.check_name(args.topic)
     with _signals() as stop:
         try:
-            topic = topics.describe(client_properties, name, CONNECT_S, create=False, limits=False, cancelled=stop)
+            topic = topics.describe(
+                client_properties, name, CONNECT_S, create=False, limits=False, cancelled=stop.requested
+            )
         except topics.Cancelled:
             return Exit.DONE
-        with Reader(client_properties, topic, span, follow=args.follow, stopped=stop) as reader:
+        with Reader(client_properties, topic, span, follow=args.follow, stopped=stop.requested) as reader:
             _copy(reader, capture_files.Output(target), packet_filter, args.count)
     return Exit.DONE
 

@@ -1,0 +1,42 @@
+"""SIGINT and SIGTERM: counted instead of died of."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def nothing() -> None:
+    """Do nothing: what a signal calls when nobody waits for it."""
+
+
+@dataclass
+class Stop:
+    """How often a signal asked to stop. `wake` is called, by the signal handler, after each was counted."""
+
+    count: int = 0
+    wake: Callable[[], None] = field(default=nothing)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Be the signal handler."""
+        self.count += 1
+        self.wake()
+
+    def requested(self) -> bool:
+        """Return whether there was any."""
+        return self.count > 0
+
+
+@contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """Count the signals while the context lasts."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
