@@ -31,6 +31,25 @@ struct fc_source_config {
 	bool backoff;        // its workers sleep when idle instead of spinning (see thread.h)
 };
 
+enum fc_producer_kind {
+	FC_PRODUCER_LIBRDKAFKA,
+	FC_PRODUCER_DIRECT, // record batches straight from the ring; its control side connects and authenticates
+};
+
+// Of the direct producer.
+struct fc_direct_config {
+	const char *client_id;
+	int codec;                    // enum fc_codec, the codec's number in a record batch: 0 none, 3 lz4, 4 zstd
+	int codec_level;              // 0: the codec's default
+	uint32_t linger_us;           // a batch waits at most so long for more packets
+	uint32_t batch_bytes_max;     // at most; never more than the topic takes
+	uint64_t buffer_bytes;        // batches of one tx worker: open, queued and in flight
+	uint32_t request_timeout_ms;  // a broker that does not answer for so long is gone
+	uint32_t delivery_timeout_ms; // a batch that is not acknowledged by then has failed; 0: never
+	uint32_t retry_backoff_ms;    // before the same batch is sent again; doubles, with jitter, up to ..
+	uint32_t retry_backoff_max_ms;
+};
+
 struct fc_pipeline_config {
 	uint16_t rx_burst;    // packets asked for in one fetch
 	uint16_t rx_attempts; // fetches in a row while they come back full
@@ -41,8 +60,10 @@ struct fc_pipeline_config {
 	const char *filter;   // pcap-filter(7); NULL or "": every packet
 	// Kafka
 	const char *topic;
-	int32_t partitions;            // of the topic
-	uint32_t value_bytes_max;      // the largest frame the topic takes; a larger one is refused
+	int32_t partitions;       // of the topic
+	uint32_t value_bytes_max; // the largest frame the topic takes; a larger one is refused
+	enum fc_producer_kind producer;
+	struct fc_direct_config direct;
 	const char *const *properties; // key, value, key, value, ... for librdkafka
 	size_t property_count;         // pairs
 };
@@ -146,6 +167,46 @@ size_t fc_pipeline_sources(struct fc_pipeline *p, struct fc_source_row *rows, si
 // Copies the oldest unread event (a source's failure, a message of the Kafka library), NUL-terminated, into `text`.
 // Returns its syslog level, or -1 when there is none. Any thread.
 int fc_pipeline_event(struct fc_pipeline *p, char *text, size_t size);
+
+// ---- the direct producer's control side -----------------------------------------------------------------------------
+//
+// The data plane never connects, resolves a name or authenticates: it asks, and the control side answers. Tx workers
+// are numbered over all rings, in the order of their rows.
+
+enum fc_direct_need {
+	FC_NEED_CONNECTION,  // a connection to broker `node`: there is none, or it is gone; until one is attached
+	FC_NEED_TOPIC,       // fresh metadata: a broker does not lead `partition`, or found a batch too large
+	FC_NEED_PRODUCER_ID, // a producer id: the worker's is not valid any more
+};
+
+struct fc_direct_ask {
+	enum fc_direct_need need;
+	uint16_t worker;
+	int32_t node;      // FC_NEED_CONNECTION
+	int32_t partition; // FC_NEED_TOPIC
+	int16_t error;     // Kafka's code that made it necessary, or 0
+	char reason[120]; // for the log: why a connection was lost, what a broker said; "" when there is nothing to say
+};
+
+struct fc_transport; // producer/transport.h
+
+// The next ask of a worker: 1, and `ask` is filled; 0: there is none.
+int fc_pipeline_direct_next(struct fc_pipeline *p, struct fc_direct_ask *ask);
+
+// Publishes the topic's metadata to all workers: `leaders` are `partitions` node ids, -1 for a partition without one.
+// `batch_bytes_max` is the topic's max.message.bytes. The number of partitions may grow and never shrinks. Has to be
+// called once before fc_pipeline_start(), and after each FC_NEED_TOPIC even if nothing has changed: it is the answer.
+int fc_pipeline_direct_topic(
+	struct fc_pipeline *p, const int32_t *leaders, int32_t partitions, uint32_t batch_bytes_max);
+
+// Gives a worker its producer id and epoch (InitProducerId). Each worker needs one of its own. 0, or -EAGAIN: later.
+int fc_pipeline_direct_producer_id(struct fc_pipeline *p, uint16_t worker, int64_t producer_id, int16_t epoch);
+
+// Gives a worker a connection to a broker: authenticated, nothing in flight, Produce requests in `version`. It replaces
+// the one that the worker has as soon as nothing is in flight on that one any more (for re-authentication: make the new
+// one before the session ends). 0: the worker owns the transport; -EAGAIN: later, the transport is still the caller's.
+int fc_pipeline_direct_connection(
+	struct fc_pipeline *p, uint16_t worker, int32_t node, struct fc_transport *transport, int16_t version);
 
 // Ends the workers (giving up what is left), closes sources and producers and frees everything. Returns how many packet
 // buffers did not come back to their pools: other than 0 is a defect of ours.

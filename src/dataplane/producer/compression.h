@@ -1,0 +1,20 @@
+// Compresses the records of a batch: lz4 in its frame format, or zstd. The context is made once and allocates nothing
+// afterwards; one thread.
+#ifndef FC_COMPRESSION_H
+#define FC_COMPRESSION_H
+
+#include <stdbool.h>
+
+#include "record_batch.h"
+
+struct fc_compressor;
+
+// A compressor for batches of up to `batch_bytes_max` bytes; `level` 0 is the codec's default. NULL with fc_error().
+struct fc_compressor *fc_compressor_create(enum fc_codec codec, int level, uint32_t batch_bytes_max);
+void fc_compressor_close(struct fc_compressor *c);
+
+// Puts the records of the open batch `b`, compressed, into `memory` (of `capacity` bytes, not overlapping), sealed
+// there, and makes `b` that batch. False when that would not be smaller: `b` is as it was, seal it with FC_CODEC_NONE.
+bool fc_record_batch_compress(struct fc_compressor *c, struct fc_record_batch *b, uint8_t *memory, uint32_t capacity);
+
+#endif
