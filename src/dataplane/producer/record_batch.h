@@ -30,10 +30,11 @@ struct fc_record {
 	const struct fc_message_headers *headers; // NULL: none
 };
 
-// Begins an empty batch in `memory`; `capacity` is at least FC_RECORD_BATCH_HEADER_BYTES.
+// Begins an empty batch in `memory`; `capacity` is FC_RECORD_BATCH_HEADER_BYTES to INT32_MAX.
 void fc_record_batch_open(struct fc_record_batch *b, uint8_t *memory, uint32_t capacity);
 
-// The most bytes that a batch with this one record takes. What exceeds the topic's max.message.bytes can never be sent.
+// The bytes that a batch with this one record takes, not compressed. What exceeds the topic's max.message.bytes can
+// never be sent.
 uint64_t fc_record_batch_bytes_max(const struct fc_record *r);
 
 // Writes all of a record but its value and returns where the value's `value_bytes` bytes go; the caller copies them

@@ -1,0 +1,81 @@
+// The integers of Kafka's protocol: network byte order at any alignment, and varints ("Protocol Primitive Types" in
+// Kafka's protocol guide). Nothing is checked here: the caller knows that there is room.
+#ifndef FC_WIRE_H
+#define FC_WIRE_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline uint8_t *fc_put_u8(uint8_t *to, uint8_t v)
+{
+	*to = v;
+	return to + 1;
+}
+
+static inline uint8_t *fc_put_u16(uint8_t *to, uint16_t v)
+{
+	v = __builtin_bswap16(v);
+	memcpy(to, &v, sizeof v);
+	return to + sizeof v;
+}
+
+static inline uint8_t *fc_put_u32(uint8_t *to, uint32_t v)
+{
+	v = __builtin_bswap32(v);
+	memcpy(to, &v, sizeof v);
+	return to + sizeof v;
+}
+
+static inline uint8_t *fc_put_u64(uint8_t *to, uint64_t v)
+{
+	v = __builtin_bswap64(v);
+	memcpy(to, &v, sizeof v);
+	return to + sizeof v;
+}
+
+static inline uint16_t fc_get_u16(const uint8_t *from)
+{
+	uint16_t v;
+
+	memcpy(&v, from, sizeof v);
+	return __builtin_bswap16(v);
+}
+
+static inline uint32_t fc_get_u32(const uint8_t *from)
+{
+	uint32_t v;
+
+	memcpy(&v, from, sizeof v);
+	return __builtin_bswap32(v);
+}
+
+static inline uint64_t fc_get_u64(const uint8_t *from)
+{
+	uint64_t v;
+
+	memcpy(&v, from, sizeof v);
+	return __builtin_bswap64(v);
+}
+
+// Signed to unsigned, so that small numbers of either sign are short.
+static inline uint64_t fc_zigzag(int64_t v)
+{
+	return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+}
+
+// Bytes of the varint of `v`, which is zigzag already: 1 to 10.
+static inline uint32_t fc_varint_bytes(uint64_t v)
+{
+	// (bits * 9 + 64) / 64 is ceil(bits / 7) for 1 to 64 bits, without a division.
+	return ((64 - (uint32_t)__builtin_clzll(v | 1)) * 9 + 64) / 64;
+}
+
+static inline uint8_t *fc_put_varint(uint8_t *to, uint64_t v)
+{
+	for (; v >= 0x80; v >>= 7)
+		*to++ = (uint8_t)(v | 0x80);
+	*to++ = (uint8_t)v;
+	return to;
+}
+
+#endif
