@@ -9,7 +9,9 @@
 
 struct fc_compressor;
 
-// A compressor for batches of up to `batch_bytes_max` bytes; `level` 0 is the codec's default. NULL with fc_error().
+// A compressor (FC_CODEC_LZ4 or FC_CODEC_ZSTD) for batches of up to `batch_bytes_max` bytes before they are compressed.
+// `level` is librdkafka's compression.level: 1 to 12; 0 and -1 are the codec's default. NULL with fc_error(). Any
+// thread.
 struct fc_compressor *fc_compressor_create(enum fc_codec codec, int level, uint32_t batch_bytes_max);
 void fc_compressor_close(struct fc_compressor *c);
 
