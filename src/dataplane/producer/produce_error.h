@@ -1,5 +1,5 @@
 // Every error code that a Produce response can carry, and what the direct producer does about it
-// (docs/direct-producer.md has the same table in words).
+// (docs/direct-producer-errors.md has the same table in words).
 #ifndef FC_PRODUCE_ERROR_H
 #define FC_PRODUCE_ERROR_H
 
