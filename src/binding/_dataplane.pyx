@@ -1,6 +1,11 @@
 # cython: language_level=3
-"""The data plane as Python sees it: wraps, checks and releases the GIL, nothing else. The contract is dataplane.h."""
+"""The data plane as Python sees it: wraps, checks and releases the GIL, nothing else.
 
+The contract is dataplane.h, and producer/transport.h for Tls and Transport.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.errno cimport EAGAIN
 from libc.stdlib cimport calloc, free
 from libc.string cimport strdup
 
@@ -55,6 +60,119 @@ def property_check(str key not None, str value not None):
     cdef int status = c.fc_property_check(key.encode(), value.encode())
     if status != 0:
         raise last_error(status)
+
+
+cdef bytes optional_bytes(text):
+    return None if text is None else (<str?>text).encode("utf-8", "surrogateescape")
+
+
+cdef const char *optional_text(bytes text):
+    return NULL if text is None else <const char *>text
+
+
+cdef class Tls:
+    """What all TLS connections share: authorities, client certificate, what is verified."""
+
+    cdef c.fc_tls *tls
+
+    def __cinit__(
+        self, *, ca_file=None, ca_directory=None, certificate_file=None, key_file=None, key_password=None,
+        ciphers=None, bint verify=True, bint verify_name=True,
+    ):
+        cdef c.fc_tls_config config
+        texts = [
+            optional_bytes(text)
+            for text in (ca_file, ca_directory, certificate_file, key_file, key_password, ciphers)
+        ]
+        config.ca_file = optional_text(texts[0])
+        config.ca_directory = optional_text(texts[1])
+        config.certificate_file = optional_text(texts[2])
+        config.key_file = optional_text(texts[3])
+        config.key_password = optional_text(texts[4])
+        config.ciphers = optional_text(texts[5])
+        config.verify = verify
+        config.verify_name = verify_name
+        self.tls = c.fc_tls_create(&config)
+        if self.tls == NULL:
+            raise last_error(0)
+
+    def __dealloc__(self):
+        c.fc_tls_close(self.tls)
+
+
+cdef class Transport:
+    """A connected byte stream to a broker, plain or TLS, non-blocking. One thread at a time."""
+
+    cdef c.fc_transport *transport
+
+    @staticmethod
+    def plain(int fd):
+        """Take the connected socket `fd`, also when it fails."""
+        cdef Transport self = Transport.__new__(Transport)
+        self.transport = c.fc_transport_plain(fd)
+        if self.transport == NULL:
+            raise last_error(0)
+        return self
+
+    @staticmethod
+    def tls(Tls tls not None, int fd, str host not None, int timeout_ms):
+        """Take the connected socket `fd`, also when it fails, and shake hands; blocks up to `timeout_ms`."""
+        cdef Transport self = Transport.__new__(Transport)
+        cdef bytes name = host.encode()
+        cdef const char *text = name
+        with nogil:
+            self.transport = c.fc_transport_tls(tls.tls, fd, text, timeout_ms)
+        if self.transport == NULL:
+            raise last_error(0)
+        return self
+
+    def __dealloc__(self):
+        c.fc_transport_close(self.transport)
+
+    # The pointer moves to the caller; this object is then as after close(). NULL when it is closed.
+    cdef c.fc_transport *take(self):
+        cdef c.fc_transport *transport = self.transport
+        self.transport = NULL
+        return transport
+
+    cdef check_open(self):
+        if self.transport == NULL:
+            raise ValueError("the transport is closed")
+
+    def send(self, bytes data not None):
+        """Return how many bytes were taken, None when there is no room: then offer the same bytes again."""
+        cdef c.iovec part
+        cdef ssize_t sent
+        self.check_open()
+        part.iov_base = <char *>data
+        part.iov_len = len(data)
+        sent = c.fc_transport_send(self.transport, &part, 1)
+        if sent == -EAGAIN:
+            return None
+        if sent < 0:
+            raise last_error(<int>sent)
+        return sent
+
+    def recv(self, size_t size):
+        """Return up to `size` bytes, b"" when the other side has closed, None when nothing is there."""
+        cdef ssize_t received
+        self.check_open()
+        cdef bytes data = PyBytes_FromStringAndSize(NULL, size)
+        received = c.fc_transport_recv(self.transport, PyBytes_AS_STRING(data), size)
+        if received == -EAGAIN:
+            return None
+        if received < 0:
+            raise last_error(<int>received)
+        return data[:received]
+
+    def fileno(self):
+        """Return the socket's descriptor, for poll."""
+        self.check_open()
+        return c.fc_transport_fd(self.transport)
+
+    def close(self):
+        """Close the socket. Harmless when it is closed, or has been handed over."""
+        c.fc_transport_close(self.take())
 
 
 cdef dict rx_counters(const c.fc_rx_counters *rx):

@@ -1,4 +1,4 @@
-# Declarations of dataplane.h, nothing else. What each means is said there.
+# Declarations of dataplane.h and producer/transport.h, nothing else. What each means is said there.
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 
@@ -106,3 +106,36 @@ cdef extern from "dataplane.h" nogil:
     size_t fc_pipeline_sources(fc_pipeline *p, fc_source_row *rows, size_t max)
     int fc_pipeline_event(fc_pipeline *p, char *text, size_t size)
     uint64_t fc_pipeline_close(fc_pipeline *p)
+
+
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+
+
+cdef extern from "producer/transport.h" nogil:
+    struct fc_transport:
+        pass
+
+    struct fc_tls:
+        pass
+
+    struct fc_tls_config:
+        const char *ca_file
+        const char *ca_directory
+        const char *certificate_file
+        const char *key_file
+        const char *key_password
+        const char *ciphers
+        bint verify
+        bint verify_name
+
+    fc_tls *fc_tls_create(const fc_tls_config *config)
+    void fc_tls_close(fc_tls *tls)
+    fc_transport *fc_transport_plain(int fd)
+    fc_transport *fc_transport_tls(fc_tls *tls, int fd, const char *host, int timeout_ms)
+    ssize_t fc_transport_send(fc_transport *t, const iovec *parts, int count)
+    ssize_t fc_transport_recv(fc_transport *t, void *to, size_t bytes)
+    int fc_transport_fd(const fc_transport *t)
+    void fc_transport_close(fc_transport *t)

@@ -1,4 +1,4 @@
-"""Typed face of the binding; the contract is dataplane.h."""
+"""Typed face of the binding; the contract is dataplane.h and producer/transport.h."""
 
 from fastcapa.rows import SourceRow, WorkerRow
 
@@ -12,6 +12,30 @@ class DataplaneError(Exception):
 def eal_start(arguments: list[str]) -> None: ...
 def filter_check(expression: str, *, in_kernel: bool) -> None: ...
 def property_check(key: str, value: str) -> None: ...
+
+class Tls:
+    def __init__(
+        self,
+        *,
+        ca_file: str | None = None,
+        ca_directory: str | None = None,
+        certificate_file: str | None = None,
+        key_file: str | None = None,
+        key_password: str | None = None,
+        ciphers: str | None = None,
+        verify: bool = True,
+        verify_name: bool = True,
+    ) -> None: ...
+
+class Transport:
+    @staticmethod
+    def plain(fd: int) -> Transport: ...
+    @staticmethod
+    def tls(tls: Tls, fd: int, host: str, timeout_ms: int) -> Transport: ...
+    def send(self, data: bytes) -> int | None: ...
+    def recv(self, size: int) -> bytes | None: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
 
 class Pipeline:
     def __init__(

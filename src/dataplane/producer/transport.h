@@ -31,11 +31,13 @@ void fc_tls_close(struct fc_tls *tls);
 struct fc_transport *fc_transport_plain(int fd);
 struct fc_transport *fc_transport_tls(struct fc_tls *tls, int fd, const char *host, int timeout_ms);
 
-// How many bytes were taken, -EAGAIN, or -errno of a connection that is gone (-EPROTO: TLS). What was not taken has to
-// be offered again, from the first byte that was not.
+// How many bytes were taken, -EAGAIN, or -errno of a connection that is gone (-EPROTO: TLS), with fc_error(). What was
+// not taken has to be offered again, from the first byte that was not, and at least as much of it: TLS may hold a
+// record of it ready.
 ssize_t fc_transport_send(struct fc_transport *t, const struct iovec *parts, int count);
 
-// How many bytes came, 0 when the other side has closed, -EAGAIN or -errno.
+// How many bytes came, 0 when the other side has closed, -EAGAIN, or -errno with fc_error(). Has to be called until it
+// says -EAGAIN before the socket is waited for: TLS may hold bytes that poll(2) does not know of.
 ssize_t fc_transport_recv(struct fc_transport *t, void *to, size_t bytes);
 
 // To wait with poll(2) on the control side. -EAGAIN of TLS may wait for the other direction than one would think.
