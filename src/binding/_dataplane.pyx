@@ -218,6 +218,9 @@ cdef dict worker_row(const c.fc_worker_row *row):
     }
     if is_rx:
         result["ring_queued"] = row.ring_queued
+        result["losses"] = None
+        if row.losses_known:
+            result["losses"] = {"missed": row.missed, "errors": row.errors, "no_mbuf": row.no_mbuf}
         result["counters"] = rx_counters(&row.rx)
     else:
         result["counters"] = tx_counters(&row.tx)
@@ -231,7 +234,7 @@ cdef class Pipeline:
 
     def __cinit__(
         self, *, int rx_burst, int rx_attempts, int tx_ring, int tx_workers, int tx_burst, count, str filter not None,
-        str topic not None, int partitions, int value_bytes_max, dict properties not None,
+        bint headers, str topic not None, int partitions, int value_bytes_max, dict properties not None,
     ):
         cdef c.fc_pipeline_config config
         cdef size_t index
@@ -250,6 +253,7 @@ cdef class Pipeline:
         config.tx_burst = tx_burst
         config.count = count
         config.filter = filter_bytes
+        config.headers = headers
         config.topic = topic_bytes
         config.partitions = partitions
         config.value_bytes_max = value_bytes_max
@@ -270,13 +274,14 @@ cdef class Pipeline:
 
     def add_source(
         self, *, int kind, str name not None, int rx_queues, int rx_descriptors, buffer_bytes, snaplen, mbufs,
-        bint promiscuous, bint timestamps_now, bint backoff,
+        bint promiscuous, bint timestamps_now, bint backoff, str exclude not None,
     ):
         """Open a source; nothing is received before start()."""
         cdef c.fc_source_config config
         cdef int status
         self.check_open()
         name_bytes = name.encode("utf-8", "surrogateescape")
+        exclude_bytes = exclude.encode()
         config.kind = <c.fc_source_kind>kind
         config.name = name_bytes
         config.rx_queues = rx_queues
@@ -287,6 +292,7 @@ cdef class Pipeline:
         config.promiscuous = promiscuous
         config.timestamps_now = timestamps_now
         config.backoff = backoff
+        config.exclude = exclude_bytes
         with nogil:
             status = c.fc_pipeline_add_source(self.p, &config)
         if status != 0:

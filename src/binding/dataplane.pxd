@@ -20,6 +20,7 @@ cdef extern from "dataplane.h" nogil:
         bint promiscuous
         bint timestamps_now
         bint backoff
+        const char *exclude
 
     struct fc_pipeline_config:
         uint16_t rx_burst
@@ -29,6 +30,7 @@ cdef extern from "dataplane.h" nogil:
         uint16_t tx_burst
         uint64_t count
         const char *filter
+        bint headers
         const char *topic
         int32_t partitions
         uint32_t value_bytes_max
@@ -81,6 +83,10 @@ cdef extern from "dataplane.h" nogil:
         uint64_t busy_cycles
         uint64_t total_cycles
         uint64_t ring_queued
+        bint losses_known
+        uint64_t missed
+        uint64_t errors
+        uint64_t no_mbuf
         fc_rx_counters rx
         fc_tx_counters tx
 

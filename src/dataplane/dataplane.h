@@ -29,6 +29,8 @@ struct fc_source_config {
 	bool promiscuous;
 	bool timestamps_now; // file: stamp with the current time instead of the file's
 	bool backoff;        // its workers sleep when idle instead of spinning (see thread.h)
+	// interface: pcap-filter(7) of packets that are never wanted (the probe's own traffic); NULL or "": none
+	const char *exclude;
 };
 
 enum fc_producer_kind {
@@ -58,6 +60,7 @@ struct fc_pipeline_config {
 	uint16_t tx_burst;    // packets taken from the ring at once
 	uint64_t count;       // stop after so many packets that passed the filter; 0: no limit
 	const char *filter;   // pcap-filter(7); NULL or "": every packet
+	bool headers;         // message headers: source, queue, sequence, time, original length
 	// Kafka
 	const char *topic;
 	int32_t partitions;       // of the topic
@@ -117,7 +120,9 @@ struct fc_worker_row {
 	uint16_t worker; // tx: index among the workers of that ring
 	int cpu;         // -1: not pinned
 	uint64_t busy_cycles, total_cycles;
-	uint64_t ring_queued;     // gauge, rx rows: packets in this queue's tx ring
+	uint64_t ring_queued; // gauge, rx rows: packets in this queue's tx ring
+	bool losses_known;    // rx rows: the source counts its losses per queue, in ..
+	uint64_t missed, errors, no_mbuf;
 	struct fc_rx_counters rx; // rx rows
 	struct fc_tx_counters tx; // tx rows
 };

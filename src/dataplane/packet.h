@@ -18,7 +18,11 @@ struct fc_packet {
 	uint64_t time_ns;         // receive time, Unix epoch
 	uint32_t original_bytes;  // length on the wire; mbuf->pkt_len is what is kept of it
 	uint32_t create_time_now; // CreateTime is the time of sending, not time_ns (see FC_AHEAD_MAX_NS)
+	uint64_t sequence;        // of its rx queue: how many wanted packets came before it, lost ones among them
 };
+
+// An mbuf has 32 aligned bytes for all such fields; a device's hardware timestamp takes another 8 of them.
+_Static_assert(sizeof(struct fc_packet) <= 24, "no room for a hardware timestamp in an mbuf");
 
 // Offset of struct fc_packet in every mbuf; written once, before any worker starts.
 extern int fc_packet_offset;

@@ -140,7 +140,7 @@ int fc_pipeline_add_source(struct fc_pipeline *p, const struct fc_source_config 
 	if (config->rx_queues < 1 || config->snaplen < 1 || config->snaplen > FC_FRAME_BYTES_MAX)
 		return fc_error(
 			EINVAL, "%s: %u rx queues, snaplen %u", config->name, config->rx_queues, config->snaplen);
-	error = fc_source_open(&p->sources[p->source_count], config, &p->events);
+	error = fc_source_open(&p->sources[p->source_count], config, p->config.filter, &p->events);
 	if (error == 0)
 		p->source_count++;
 	return error;
@@ -162,6 +162,7 @@ static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, 
 {
 	const struct fc_pipeline_config *config = &p->config;
 	struct fc_source *s = &p->sources[source];
+	unsigned first_worker = (unsigned)(lane - p->lanes) * config->tx_workers;
 	uint16_t k;
 	int error;
 
@@ -183,7 +184,7 @@ static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, 
 		.budget = &p->budget,
 		.stop = &p->stop,
 	};
-	error = fc_filter_open(&lane->rx->filter, config->filter);
+	error = fc_filter_open(&lane->rx->filter, s->filter);
 	for (k = 0; error == 0 && k < config->tx_workers; k++) {
 		struct fc_tx_worker *w = &lane->tx[k];
 
@@ -191,9 +192,14 @@ static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, 
 		w->feeder = &lane->rx->thread;
 		w->burst = config->tx_burst;
 		w->index = k;
+		w->origin = (struct fc_message_headers){
+			.interface = s->name,
+			.interface_bytes = (uint16_t)strlen(s->name),
+			.queue = queue,
+		};
 		w->backoff = s->backoff;
 		w->give_up_ns = &p->give_up_ns;
-		w->producer = fc_producer_librdkafka(config, k, &w->counters, &p->events);
+		w->producer = fc_producer_librdkafka(config, first_worker + k, &w->origin, &w->counters, &p->events);
 		if (w->producer == NULL)
 			error = -EINVAL;
 	}
@@ -247,7 +253,7 @@ static int start_rx_workers(struct fc_pipeline *p, const struct fc_placement *pl
 
 	for (lane = 0; error == 0 && lane < p->lane_count; lane++) {
 		struct fc_rx_worker *w = p->lanes[lane].rx;
-		int filters = w->source->ops->start(w->source, w->queue, p->config.filter);
+		int filters = w->source->ops->start(w->source, w->queue, w->source->filter);
 		char name[24];
 
 		if (filters < 0)
@@ -312,6 +318,7 @@ static void fill_tx_row(const struct lane *lane, const struct fc_tx_worker *w, s
 static void fill_rx_row(const struct lane *lane, struct fc_worker_row *row)
 {
 	const struct fc_rx_worker *w = lane->rx;
+	struct fc_source_row losses = {0};
 
 	*row = (struct fc_worker_row){
 		.role = FC_ROLE_RX,
@@ -324,6 +331,13 @@ static void fill_rx_row(const struct lane *lane, struct fc_worker_row *row)
 		.busy_cycles = fc_counter_read(&w->busy_cycles),
 		.total_cycles = fc_counter_read(&w->total_cycles),
 	};
+	if (w->source->ops->losses != NULL) {
+		w->source->ops->losses(w->source, w->queue, &losses);
+		row->losses_known = true;
+		row->missed = losses.missed;
+		row->errors = losses.errors;
+		row->no_mbuf = losses.no_mbuf;
+	}
 	fc_counters_copy((uint64_t *)&row->rx, (const uint64_t *)&w->counters, sizeof row->rx / sizeof(uint64_t));
 }
 

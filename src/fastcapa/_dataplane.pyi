@@ -48,6 +48,7 @@ class Pipeline:
         tx_burst: int,
         count: int,
         filter: str,
+        headers: bool,
         topic: str,
         partitions: int,
         value_bytes_max: int,
@@ -66,6 +67,7 @@ class Pipeline:
         promiscuous: bool,
         timestamps_now: bool,
         backoff: bool,
+        exclude: str,
     ) -> None: ...
     def start(self, cpus: list[int]) -> None: ...
     def stop(self, timeout_ms: int) -> None: ...

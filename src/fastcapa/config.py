@@ -49,10 +49,12 @@ class CaptureConfig(BaseModel):
     filter: str = Field("", max_length=4095)
     """pcap-filter(7); empty: every packet."""
 
+    rx_queues: int = Field(1, ge=1, le=64)
+    """Of each source, each with its own rx worker and tx ring."""
     rx_descriptors: int = Field(1024, ge=32, le=32_768)
-    """Size of a DPDK device's rx queue, packets."""
+    """Size of each rx queue of a DPDK device, packets."""
     rx_buffer_mb: int = Field(32, ge=1, le=2047)
-    """Size of a kernel interface's rx queue, MiB."""
+    """Size of each rx queue of a kernel interface, MiB."""
     rx_burst: int = Field(32, ge=1, le=512)
     """Packets asked for in one fetch."""
     rx_attempts: int = Field(4, ge=1, le=16)
@@ -64,6 +66,8 @@ class CaptureConfig(BaseModel):
     tx_burst: int = Field(256, ge=1, le=4096)
     """Packets taken from the ring at once."""
 
+    headers: bool = False
+    """Messages carry source, queue, sequence, nanoseconds and original length."""
     snaplen: int = Field(SNAPLEN_MAX, ge=1, le=SNAPLEN_MAX)
     """Bytes kept of a frame; 0: all."""
     promiscuous: bool = True

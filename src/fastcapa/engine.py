@@ -56,6 +56,7 @@ class Engine:
             tx_burst=config.tx_burst,
             count=config.count,
             filter=config.filter,
+            headers=config.headers,
             topic=config.topic,
             partitions=self._settings.partitions,
             value_bytes_max=self._settings.value_bytes_max,
@@ -177,7 +178,7 @@ def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, mbufs: 
     return {
         "kind": _KINDS[source.kind],
         "name": source.name,
-        "rx_queues": 1,
+        "rx_queues": config.rx_queues,
         "rx_descriptors": config.rx_descriptors,
         "buffer_bytes": config.rx_buffer_mb << 20,
         "snaplen": config.snaplen,
@@ -186,6 +187,7 @@ def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, mbufs: 
         "timestamps_now": config.timestamps == "now",
         # A file waits for us: spinning for it would only take CPU time from Kafka's side.
         "backoff": plan.backoff or not source.live,
+        "exclude": "",
     }
 
 

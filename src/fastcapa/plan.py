@@ -65,14 +65,17 @@ class Plan:
 
 def make(config: CaptureConfig, machine: Machine) -> Plan:
     """Return the plan; raise UsageError with the numbers if the workers do not fit the CPUs."""
-    workers = len(config.sources) * (1 + config.tx_workers)
+    queues = len(config.sources) * config.rx_queues
+    workers = queues * (1 + config.tx_workers)
     cpus = machine.cpus
     if workers > WORKERS_MAX:
-        raise UsageError(f"{workers} workers are planned, DPDK takes {WORKERS_MAX}; use fewer sources or --tx-workers")
+        raise UsageError(
+            f"{workers} workers are planned, DPDK takes {WORKERS_MAX}; use fewer sources, --rx-queues or --tx-workers"
+        )
     if len(cpus) < workers and not config.oversubscribe:
         raise UsageError(
-            f"{workers} workers ({len(config.sources)} rx, {len(config.sources) * config.tx_workers} tx) on"
-            f" {len(cpus)} CPUs; use fewer sources or --tx-workers, or add --oversubscribe to let them share"
+            f"{workers} workers ({queues} rx, {queues * config.tx_workers} tx) on {len(cpus)} CPUs;"
+            " use fewer sources, --rx-queues or --tx-workers, or add --oversubscribe to let them share"
         )
     mbufs = tuple(_mbufs(config, source) for source in config.sources)
     memory = _memory(config, mbufs, MBUF_BYTES)
@@ -93,20 +96,20 @@ def make(config: CaptureConfig, machine: Machine) -> Plan:
 
 
 def _mbufs(config: CaptureConfig, source: Source) -> int:
-    """Return how many packet buffers a source needs so that its ring can be full and every hand too."""
+    """Return how many packet buffers a source needs so that its rings can be full and every hand too."""
     bursts = config.rx_burst * config.rx_attempts + config.tx_workers * config.tx_burst
     packets = config.tx_ring + bursts + CACHED_MBUFS * (1 + config.tx_workers)
     if source.kind is SourceKind.DEVICE:
         # DPDK drivers want a full queue of buffers beside those that are on their way; af_xdp has a fixed 4,096.
-        return packets + max(config.rx_descriptors, 4096)
+        return config.rx_queues * (packets + max(config.rx_descriptors, 4096))
     segments = min(-(-config.snaplen // MBUF_DATA_BYTES), SEGMENTS_MEAN_MAX)
     # At least one frame of the largest size has to fit, or a file could never go on.
-    return packets * segments + 2 * SNAPLEN_MAX // MBUF_DATA_BYTES
+    return config.rx_queues * (packets * segments + 2 * SNAPLEN_MAX // MBUF_DATA_BYTES)
 
 
 def _memory(config: CaptureConfig, mbufs: Sequence[int], mbuf_bytes: int) -> int:
     # Per buffer also a slot in the pool's own ring; per packet a slot in the tx ring.
-    return EAL_BYTES + (mbuf_bytes + 16) * sum(mbufs) + 16 * config.tx_ring * len(config.sources)
+    return EAL_BYTES + (mbuf_bytes + 16) * sum(mbufs) + 16 * config.tx_ring * len(config.sources) * config.rx_queues
 
 
 def _memory_note(memory: int, mbufs: int, machine: Machine, hugepages: bool) -> str:

@@ -22,3 +22,5 @@ class WorkerRow(_WorkerRow, total=False):
     """One worker; what follows is in rows of rx workers only."""
 
     ring_queued: int
+    losses: dict[str, int] | None
+    """Lost at the source on this queue: missed, errors, no_mbuf. None: the source knows only its total."""

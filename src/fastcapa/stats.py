@@ -113,7 +113,7 @@ def _sum(rows: Iterable[dict[str, int]]) -> dict[str, int]:
 
 
 def _worker(row: WorkerRow, names: Sequence[str]) -> dict[str, Any]:
-    return {
+    result = {
         "role": row["role"],
         "source": names[row["source"]],
         "queue": row["queue"],
@@ -124,3 +124,7 @@ def _worker(row: WorkerRow, names: Sequence[str]) -> dict[str, Any]:
         "total_cycles": row["total_cycles"],
         **row["counters"],
     }
+    if row["role"] == "rx":
+        # Of this queue, null where the source knows only its total. They came before `in`.
+        result |= row["losses"] or dict.fromkeys(("missed", "errors", "no_mbuf"))
+    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
@@ -33,7 +34,8 @@ def read_all(bootstrap: str, topic: str, *, timeout: float = 30) -> list[Record]
                     assert isinstance(offset, int)
                     assert isinstance(key, bytes)
                     assert isinstance(value, bytes)
-                    records.append(Record(number, offset, key, value, timestamp_ms, kind - 1, []))
+                    headers = cast("list[tuple[str, bytes]]", message.headers() or [])
+                    records.append(Record(number, offset, key, value, timestamp_ms, kind - 1, headers))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     open_partitions.discard(number)
                 else:

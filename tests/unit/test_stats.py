@@ -14,6 +14,7 @@ TX |= {"bytes": 88_000, "batches": 9, "retries": 1}
 def rows() -> tuple[list[WorkerRow], list[SourceRow]]:
     place: Any = {"state": "running", "source": 0, "queue": 0, "worker": 0, "cpu": 3}
     rx: Any = {**place, "role": "rx", "busy_cycles": 25, "total_cycles": 100, "ring_queued": 5, "counters": RX}
+    rx["losses"] = {"missed": 12, "errors": 7, "no_mbuf": 1}
     tx: Any = {**place, "role": "tx", "busy_cycles": 0, "total_cycles": 0, "counters": TX}
     return [rx, tx], [{"in": 1000, "missed": 12, "errors": 7, "no_mbuf": 1, "clock": "kernel"}]
 
@@ -33,6 +34,15 @@ def test_every_term_has_its_place() -> None:
     assert made["unaccounted"] == 0
     assert [row["busy"] for row in made["workers"]] == [0.25, 0.0]
     assert made["sources"][0]["name"] == "eth1"
+
+
+def test_losses_of_a_queue_are_in_its_row_as_far_as_they_are_known() -> None:
+    workers, sources = rows()
+    (row, _) = stats.report(workers, sources, ["eth1"], seconds=2.0, producer="librdkafka")["workers"]
+    assert (row["missed"], row["errors"], row["no_mbuf"]) == (12, 7, 1)
+    workers[0]["losses"] = None
+    (row, _) = stats.report(workers, sources, ["eth1"], seconds=2.0, producer="librdkafka")["workers"]
+    assert (row["missed"], row["errors"], row["no_mbuf"]) == (None, None, None)
 
 
 def test_a_packet_that_vanishes_shows_at_any_hop() -> None:

@@ -30,6 +30,7 @@ struct client {
 	rd_kafka_t *rk;
 	rd_kafka_topic_t *topic;
 	struct fc_sticky sticky;
+	const struct fc_message_headers *origin; // borrowed; NULL: messages have no headers
 	uint32_t value_bytes_max;
 	uint64_t queue_max; // messages that the library holds at most; known here, it saves asking a full queue
 	uint8_t *scratch;   // for packets in several segments: FC_FRAME_BYTES_MAX
@@ -109,6 +110,25 @@ static unsigned settle(struct client *c)
 	return settled;
 }
 
+// The library copies names and values.
+static rd_kafka_resp_err_t produce_with_headers(
+	struct client *c, struct rte_mbuf *m, int32_t partition, const void *value, uint64_t key, int64_t create_ms)
+{
+	const struct fc_packet *packet = fc_packet(m);
+	uint16_t queue = rte_cpu_to_be_16(c->origin->queue);
+	uint64_t sequence = rte_cpu_to_be_64(packet->sequence);
+	uint64_t time_ns = rte_cpu_to_be_64(packet->time_ns);
+	uint32_t original_bytes = rte_cpu_to_be_32(packet->original_bytes);
+
+	return rd_kafka_producev(c->rk, RD_KAFKA_V_RKT(c->topic), RD_KAFKA_V_PARTITION(partition),
+		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(&key, sizeof key),
+		RD_KAFKA_V_VALUE((void *)(uintptr_t)value, m->pkt_len), RD_KAFKA_V_TIMESTAMP(create_ms),
+		RD_KAFKA_V_HEADER("if", c->origin->interface, c->origin->interface_bytes),
+		RD_KAFKA_V_HEADER("q", &queue, sizeof queue), RD_KAFKA_V_HEADER("seq", &sequence, sizeof sequence),
+		RD_KAFKA_V_HEADER("ns", &time_ns, sizeof time_ns),
+		RD_KAFKA_V_HEADER("len", &original_bytes, sizeof original_bytes), RD_KAFKA_V_END);
+}
+
 // One packet into the library's queue, by copy. `now_ms` is its CreateTime when its own would be rejected.
 static rd_kafka_resp_err_t produce(struct client *c, struct rte_mbuf *m, int32_t partition, int64_t now_ms)
 {
@@ -121,6 +141,8 @@ static rd_kafka_resp_err_t produce(struct client *c, struct rte_mbuf *m, int32_t
 	// The library takes 0 for "now": a frame from the first millisecond of 1970 gets the second one.
 	if (create_ms == 0)
 		create_ms = 1;
+	if (c->origin != NULL)
+		return produce_with_headers(c, m, partition, value, key, create_ms);
 	return rd_kafka_producev(c->rk, RD_KAFKA_V_RKT(c->topic), RD_KAFKA_V_PARTITION(partition),
 		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(&key, sizeof key),
 		RD_KAFKA_V_VALUE((void *)(uintptr_t)value, m->pkt_len), RD_KAFKA_V_TIMESTAMP(create_ms),
@@ -264,7 +286,7 @@ static int make_client(struct client *c, const struct fc_pipeline_config *config
 }
 
 struct fc_producer *fc_producer_librdkafka(const struct fc_pipeline_config *config, unsigned index,
-	struct fc_tx_counters *counters, struct fc_events *events)
+	const struct fc_message_headers *origin, struct fc_tx_counters *counters, struct fc_events *events)
 {
 	struct client *c = calloc(1, sizeof *c);
 
@@ -273,6 +295,7 @@ struct fc_producer *fc_producer_librdkafka(const struct fc_pipeline_config *conf
 		return NULL;
 	}
 	c->base = (struct fc_producer){.ops = &ops, .counters = counters, .events = events};
+	c->origin = config->headers ? origin : NULL;
 	c->scratch = malloc(FC_FRAME_BYTES_MAX);
 	if (c->scratch == NULL)
 		fc_error(ENOMEM, "out of memory");

@@ -8,6 +8,7 @@
 
 #include "../dataplane.h"
 #include "../events.h"
+#include "message_headers.h"
 
 struct fc_producer;
 
@@ -43,9 +44,10 @@ static inline uint64_t fc_producer_in_flight(const struct fc_producer *p)
 	return p->counters->kafka_in - p->counters->delivered - p->counters->failed;
 }
 
-// A producer on librdkafka for tx worker number `index`, or NULL with fc_error(). It connects in the background. Its
+// A producer on librdkafka for tx worker number `index` (over all rings), or NULL with fc_error(). It connects in the
+// background. `origin` is borrowed until close: with config->headers its interface and queue go into each message. The
 // library's threads inherit the CPUs of the calling thread: call it from the control thread, never from a worker.
 struct fc_producer *fc_producer_librdkafka(const struct fc_pipeline_config *config, unsigned index,
-	struct fc_tx_counters *counters, struct fc_events *events);
+	const struct fc_message_headers *origin, struct fc_tx_counters *counters, struct fc_events *events);
 
 #endif

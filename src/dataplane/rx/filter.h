@@ -9,7 +9,7 @@
 
 #include "../packet.h"
 
-enum { FC_FILTER_BYTES_MAX = 4096 };
+enum { FC_FILTER_BYTES_MAX = 65536 };
 
 struct fc_filter {
 	struct bpf_program program; // owned

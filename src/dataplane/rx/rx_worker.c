@@ -78,10 +78,21 @@ static bool limit_reached(const struct fc_rx_budget *budget)
 	return budget->limited && atomic_load_explicit(&budget->left, memory_order_relaxed) == 0;
 }
 
-// Cuts to snaplen, and marks those whose time a broker would reject.
+// What the source has lost of this queue so far: it leaves a gap in the sequence, as what the ring drops does.
+static uint64_t source_losses(const struct fc_rx_worker *w)
+{
+	struct fc_source_row row = {0};
+
+	if (w->source->ops->losses != NULL)
+		w->source->ops->losses(w->source, w->queue, &row);
+	return row.missed + row.errors + row.no_mbuf;
+}
+
+// Numbers the packets, cuts to snaplen, and marks those whose time a broker would reject.
 static void prepare(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t count)
 {
 	uint64_t latest_ns = fc_now_ns() + FC_AHEAD_MAX_NS;
+	uint64_t sequence = w->sequence + source_losses(w);
 	uint64_t truncated = 0, clamped = 0;
 	uint16_t k;
 
@@ -89,11 +100,13 @@ static void prepare(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t 
 		struct rte_mbuf *m = packets[k];
 		struct fc_packet *packet = fc_packet(m);
 
+		packet->sequence = sequence + k;
 		packet->create_time_now = packet->time_ns > latest_ns;
 		clamped += packet->create_time_now;
 		// A source may have cut it already (the kernel does).
 		truncated += fc_packet_cut(m, w->snaplen) || packet->original_bytes > m->pkt_len;
 	}
+	w->sequence += count;
 	fc_counter_add(&w->counters.truncated, truncated);
 	fc_counter_add(&w->counters.time_clamped, clamped);
 }

@@ -1,4 +1,4 @@
-// The rx worker of one queue: fetch, stamp, filter, cut, enqueue.
+// The rx worker of one queue: fetch, stamp, filter, number, cut, enqueue.
 #ifndef FC_RX_WORKER_H
 #define FC_RX_WORKER_H
 
@@ -37,6 +37,7 @@ struct fc_rx_worker {
 
 	struct fc_thread thread;
 	atomic_bool failed; // writer: this worker; readers: any
+	uint64_t sequence;  // of the next wanted packet, without the source's losses; this worker only
 
 	// Writer: this worker; readers: any.
 	struct fc_rx_counters counters __rte_cache_aligned;

@@ -41,6 +41,10 @@ struct fc_source_ops {
 	// Fills all but `clock`. Any thread, between open and close.
 	void (*stats)(struct fc_source *s, struct fc_source_row *row);
 
+	// Adds to the row what was lost on this queue and never came out of rx_burst. NULL: the source knows only its
+	// total. Any thread, between open and close; cheap.
+	void (*losses)(struct fc_source *s, uint16_t queue, struct fc_source_row *row);
+
 	// Control thread, after the rx workers have ended; also after a failed open. Frees s->state.
 	void (*close)(struct fc_source *s);
 };
@@ -52,6 +56,7 @@ struct fc_source {
 	void *state; // of the ops
 	char name[FC_SOURCE_NAME_BYTES];
 	char clock[48]; // writer: open
+	char *filter;   // owned: the pipeline's filter, and not what this source excludes; "" for all
 	uint16_t rx_queues;
 	uint32_t snaplen;
 	bool waits;               // a file: wait for room in the ring instead of dropping
@@ -64,8 +69,10 @@ struct fc_source {
 	bool backoff;
 };
 
-// Opens the source and makes its packet pool. 0 or -errno with fc_error(); then nothing is left open. Control thread.
-int fc_source_open(struct fc_source *s, const struct fc_source_config *config, struct fc_events *events);
+// Opens the source and makes its packet pool; `filter` is the pipeline's. 0 or -errno with fc_error(); then nothing is
+// left open. Control thread.
+int fc_source_open(
+	struct fc_source *s, const struct fc_source_config *config, const char *filter, struct fc_events *events);
 
 // Closes the source and frees its pool. Returns how many packet buffers were missing from the pool; what a driver took
 // for its queues and keeps for good (af_xdp: its fill ring) is not missing.

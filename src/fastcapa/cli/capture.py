@@ -75,6 +75,9 @@ def _add_capture(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--timestamps", choices=["source", "now"], help="of a file: its own, or the current time (source)"
     )
+    group.add_argument(
+        "--headers", action="store_true", help="source, queue, sequence, nanoseconds and original length as headers"
+    )
     group.add_argument("--report", metavar="FILE", help="write the final report as JSON; - for standard output")
     group.add_argument("--fail-on-loss", action="store_true", help="exit code 3 if a packet was lost")
 
@@ -82,8 +85,9 @@ def _add_capture(parser: argparse.ArgumentParser) -> None:
 def _add_tuning(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("tuning")
     for flag, metavar, text in (
-        ("--rx-descriptors", "N", "packets in the rx queue of a DPDK device (1024)"),
-        ("--rx-buffer-mb", "MIB", "rx queue of a kernel interface (32)"),
+        ("--rx-queues", "N", "rx queues of each source, each with its own worker (1)"),
+        ("--rx-descriptors", "N", "packets in each rx queue of a DPDK device (1024)"),
+        ("--rx-buffer-mb", "MIB", "each rx queue of a kernel interface (32)"),
         ("--rx-burst", "N", "packets asked for in one fetch (32)"),
         ("--rx-attempts", "N", "fetches in a row while they come back full (4)"),
         ("--tx-ring", "N", "packets between an rx worker and its tx workers, a power of two (2048)"),
