@@ -15,6 +15,18 @@ SOURCE_FILE = int(c.FC_SOURCE_FILE)
 SOURCE_INTERFACE = int(c.FC_SOURCE_INTERFACE)
 SOURCE_ETHDEV = int(c.FC_SOURCE_ETHDEV)
 
+PARTITIONS = {
+    "sticky": c.FC_PARTITION_STICKY,
+    "flow": c.FC_PARTITION_FLOW,
+    "queue": c.FC_PARTITION_QUEUE,
+    "key": c.FC_PARTITION_KEY,
+}
+CODECS = {"none": 0, "lz4": 3, "zstd": 4}  # as in the attributes of a record batch
+NEEDS = {
+    int(c.FC_NEED_CONNECTION): "connection",
+    int(c.FC_NEED_TOPIC): "topic",
+    int(c.FC_NEED_PRODUCER_ID): "producer_id",
+}
 STATES = {int(c.FC_STATE_RUNNING): "running", int(c.FC_STATE_DRAINING): "draining", int(c.FC_STATE_DONE): "done"}
 
 
@@ -234,8 +246,10 @@ cdef class Pipeline:
 
     def __cinit__(
         self, *, int rx_burst, int rx_attempts, int tx_ring, int tx_workers, int tx_burst, count, str filter not None,
-        bint headers, str topic not None, int partitions, int value_bytes_max, dict properties not None,
+        bint headers, str topic not None, int partitions, int value_bytes_max, str partition not None,
+        dict properties not None, dict direct=None,
     ):
+        """`properties` are librdkafka's; with `direct` (members of struct fc_direct_config) that producer is taken."""
         cdef c.fc_pipeline_config config
         cdef size_t index
         filter_bytes = filter.encode()
@@ -259,6 +273,22 @@ cdef class Pipeline:
         config.value_bytes_max = value_bytes_max
         config.properties = pairs
         config.property_count = len(properties)
+        config.partition = PARTITIONS[partition]
+        config.producer = c.FC_PRODUCER_LIBRDKAFKA if direct is None else c.FC_PRODUCER_DIRECT
+        client_id = b""
+        config.direct = c.fc_direct_config()
+        if direct is not None:
+            client_id = direct["client_id"].encode()
+            config.direct.codec = CODECS[direct["codec"]]
+            config.direct.codec_level = direct["codec_level"]
+            config.direct.linger_us = direct["linger_us"]
+            config.direct.batch_bytes_max = direct["batch_bytes_max"]
+            config.direct.buffer_bytes = direct["buffer_bytes"]
+            config.direct.request_timeout_ms = direct["request_timeout_ms"]
+            config.direct.delivery_timeout_ms = direct["delivery_timeout_ms"]
+            config.direct.retry_backoff_ms = direct["retry_backoff_ms"]
+            config.direct.retry_backoff_max_ms = direct["retry_backoff_max_ms"]
+        config.direct.client_id = client_id
         self.p = c.fc_pipeline_create(&config)
         free(<void *>pairs)
         if self.p == NULL:
@@ -369,6 +399,51 @@ cdef class Pipeline:
             if level < 0:
                 return result
             result.append((level, (<bytes>text).decode("utf-8", "replace")))
+
+    def direct_next(self):
+        """Return what a direct producer needs, (need, worker, node, partition, error, reason), or None.
+
+        This and the other direct_... methods may be called from a second thread between start() and close().
+        """
+        cdef c.fc_direct_ask ask
+        self.check_open()
+        if c.fc_pipeline_direct_next(self.p, &ask) == 0:
+            return None
+        reason = (<bytes>ask.reason).decode("utf-8", "replace")
+        return (NEEDS[<int>ask.need], ask.worker, ask.node, ask.partition, ask.error, reason)
+
+    def direct_topic(self, list leaders not None, batch_bytes_max):
+        """Publish the topic's metadata: the node id of each partition's leader (-1: none), and max.message.bytes."""
+        cdef int status
+        self.check_open()
+        cdef c.int32_t *nodes = <c.int32_t *>calloc(len(leaders) + 1, sizeof(c.int32_t))
+        if nodes == NULL:
+            raise MemoryError
+        try:
+            for index, node in enumerate(leaders):
+                nodes[index] = node
+            status = c.fc_pipeline_direct_topic(self.p, nodes, len(leaders), batch_bytes_max)
+        finally:
+            free(nodes)
+        if status != 0:
+            raise last_error(status)
+
+    def direct_producer_id(self, int worker, producer_id, epoch):
+        """Give a tx worker its producer id and epoch; False: try again later."""
+        self.check_open()
+        return c.fc_pipeline_direct_producer_id(self.p, worker, producer_id, epoch) == 0
+
+    def direct_connection(self, int worker, int node, Transport transport not None, int version):
+        """Give a tx worker an authenticated connection to broker `node`, Produce requests in `version`.
+
+        True: the transport is as after close(), the worker has it. False: try again later.
+        """
+        self.check_open()
+        transport.check_open()
+        if c.fc_pipeline_direct_connection(self.p, worker, node, transport.transport, version) != 0:
+            return False
+        transport.take()
+        return True
 
     def close(self):
         """End and free everything; return how many packet buffers did not come back to their pools."""

@@ -1,6 +1,6 @@
 # Declarations of dataplane.h and producer/transport.h, nothing else. What each means is said there.
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "dataplane.h" nogil:
@@ -22,6 +22,28 @@ cdef extern from "dataplane.h" nogil:
         bint backoff
         const char *exclude
 
+    enum fc_producer_kind:
+        FC_PRODUCER_LIBRDKAFKA
+        FC_PRODUCER_DIRECT
+
+    enum fc_partition_choice:
+        FC_PARTITION_STICKY
+        FC_PARTITION_FLOW
+        FC_PARTITION_QUEUE
+        FC_PARTITION_KEY
+
+    struct fc_direct_config:
+        const char *client_id
+        int codec
+        int codec_level
+        uint32_t linger_us
+        uint32_t batch_bytes_max
+        uint64_t buffer_bytes
+        uint32_t request_timeout_ms
+        uint32_t delivery_timeout_ms
+        uint32_t retry_backoff_ms
+        uint32_t retry_backoff_max_ms
+
     struct fc_pipeline_config:
         uint16_t rx_burst
         uint16_t rx_attempts
@@ -34,6 +56,9 @@ cdef extern from "dataplane.h" nogil:
         const char *topic
         int32_t partitions
         uint32_t value_bytes_max
+        fc_partition_choice partition
+        fc_producer_kind producer
+        fc_direct_config direct
         const char **properties
         size_t property_count
 
@@ -97,6 +122,22 @@ cdef extern from "dataplane.h" nogil:
         uint64_t no_mbuf
         char *clock
 
+    enum fc_direct_need:
+        FC_NEED_CONNECTION
+        FC_NEED_TOPIC
+        FC_NEED_PRODUCER_ID
+
+    struct fc_direct_ask:
+        fc_direct_need need
+        uint16_t worker
+        int32_t node
+        int32_t partition
+        int16_t error
+        char *reason
+
+    struct fc_transport:
+        pass
+
     struct fc_pipeline:
         pass
 
@@ -111,6 +152,12 @@ cdef extern from "dataplane.h" nogil:
     size_t fc_pipeline_workers(fc_pipeline *p, fc_worker_row *rows, size_t max)
     size_t fc_pipeline_sources(fc_pipeline *p, fc_source_row *rows, size_t max)
     int fc_pipeline_event(fc_pipeline *p, char *text, size_t size)
+    int fc_pipeline_direct_next(fc_pipeline *p, fc_direct_ask *ask)
+    int fc_pipeline_direct_topic(
+        fc_pipeline *p, const int32_t *leaders, int32_t partitions, uint32_t batch_bytes_max)
+    int fc_pipeline_direct_producer_id(fc_pipeline *p, uint16_t worker, int64_t producer_id, int16_t epoch)
+    int fc_pipeline_direct_connection(
+        fc_pipeline *p, uint16_t worker, int32_t node, fc_transport *transport, int16_t version)
     uint64_t fc_pipeline_close(fc_pipeline *p)
 
 

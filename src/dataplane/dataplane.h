@@ -38,6 +38,14 @@ enum fc_producer_kind {
 	FC_PRODUCER_DIRECT, // record batches straight from the ring; its control side connects and authenticates
 };
 
+// Which partition a packet goes to.
+enum fc_partition_choice {
+	FC_PARTITION_STICKY, // one batch for one partition, then the next
+	FC_PARTITION_FLOW,   // by the symmetric hash of its addresses, protocol and ports
+	FC_PARTITION_QUEUE,  // by rx queue
+	FC_PARTITION_KEY,    // by Kafka's own hash of the key
+};
+
 // Of the direct producer.
 struct fc_direct_config {
 	const char *client_id;
@@ -65,6 +73,7 @@ struct fc_pipeline_config {
 	const char *topic;
 	int32_t partitions;       // of the topic
 	uint32_t value_bytes_max; // the largest frame the topic takes; a larger one is refused
+	enum fc_partition_choice partition;
 	enum fc_producer_kind producer;
 	struct fc_direct_config direct;
 	const char *const *properties; // key, value, key, value, ... for librdkafka
@@ -178,6 +187,8 @@ int fc_pipeline_event(struct fc_pipeline *p, char *text, size_t size);
 // The data plane never connects, resolves a name or authenticates: it asks, and the control side answers. Tx workers
 // are numbered over all rings, in the order of their rows.
 
+enum { FC_DIRECT_REASON_BYTES = 200 };
+
 enum fc_direct_need {
 	FC_NEED_CONNECTION,  // a connection to broker `node`: there is none, or it is gone; until one is attached
 	FC_NEED_TOPIC,       // fresh metadata: a broker does not lead `partition`, or found a batch too large
@@ -190,7 +201,8 @@ struct fc_direct_ask {
 	int32_t node;      // FC_NEED_CONNECTION
 	int32_t partition; // FC_NEED_TOPIC
 	int16_t error;     // Kafka's code that made it necessary, or 0
-	char reason[120]; // for the log: why a connection was lost, what a broker said; "" when there is nothing to say
+	// For the log: why a connection was lost, what a broker said; "" when there is nothing to say.
+	char reason[FC_DIRECT_REASON_BYTES];
 };
 
 struct fc_transport; // producer/transport.h

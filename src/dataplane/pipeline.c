@@ -17,7 +17,9 @@
 #include "error.h"
 #include "events.h"
 #include "packet.h"
+#include "producer/direct.h"
 #include "producer/producer.h"
+#include "producer/topic.h"
 #include "ring/tx_ring.h"
 #include "rx/rx_worker.h"
 #include "source/source.h"
@@ -41,6 +43,7 @@ struct fc_pipeline {
 	struct lane *lanes; // owned, one per rx queue of all sources
 	uint16_t lane_count;
 	struct fc_rx_budget budget;
+	struct fc_topic topic; // of the direct producers
 	struct fc_events events;
 	atomic_bool stop;           // writer: control thread; readers: rx workers
 	_Atomic int64_t give_up_ns; // monotonic; writer: control thread; readers: tx workers
@@ -117,11 +120,13 @@ struct fc_pipeline *fc_pipeline_create(const struct fc_pipeline_config *config)
 	p->config.filter = copy_string(config->filter);
 	p->config.topic = copy_string(config->topic);
 	p->config.properties = copy_properties(config->properties, config->property_count);
+	p->config.direct.client_id = copy_string(config->direct.client_id);
 	p->budget.limited = config->count > 0;
 	atomic_init(&p->budget.left, config->count);
 	atomic_init(&p->stop, false);
 	atomic_init(&p->give_up_ns, INT64_MAX);
-	if (p->config.filter == NULL || p->config.topic == NULL || p->config.properties == NULL) {
+	if (p->config.filter == NULL || p->config.topic == NULL || p->config.properties == NULL ||
+		p->config.direct.client_id == NULL || fc_topic_open(&p->topic) != 0) {
 		fc_error(ENOMEM, "out of memory");
 		fc_pipeline_close(p);
 		return NULL;
@@ -158,12 +163,23 @@ static void *aligned_zeroed(size_t size)
 	return memory;
 }
 
+static struct fc_producer *make_producer(
+	struct fc_pipeline *p, const struct fc_producer_place *place, struct fc_tx_counters *counters)
+{
+	switch (p->config.producer) {
+	case FC_PRODUCER_DIRECT:
+		return fc_producer_direct(&p->config, place, &p->topic, counters, &p->events);
+	case FC_PRODUCER_LIBRDKAFKA:
+		return fc_producer_librdkafka(&p->config, place, counters, &p->events);
+	}
+	return NULL;
+}
+
 static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, uint16_t queue)
 {
 	const struct fc_pipeline_config *config = &p->config;
 	struct fc_source *s = &p->sources[source];
-	unsigned first_worker = (unsigned)(lane - p->lanes) * config->tx_workers;
-	uint16_t k;
+	uint16_t number = (uint16_t)(lane - p->lanes), k;
 	int error;
 
 	lane->source = source;
@@ -192,14 +208,20 @@ static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, 
 		w->feeder = &lane->rx->thread;
 		w->burst = config->tx_burst;
 		w->index = k;
-		w->origin = (struct fc_message_headers){
-			.interface = s->name,
-			.interface_bytes = (uint16_t)strlen(s->name),
-			.queue = queue,
-		};
 		w->backoff = s->backoff;
 		w->give_up_ns = &p->give_up_ns;
-		w->producer = fc_producer_librdkafka(config, first_worker + k, &w->origin, &w->counters, &p->events);
+		w->producer = make_producer(p,
+			&(struct fc_producer_place){
+				.worker = (uint16_t)(number * config->tx_workers + k),
+				.lane = number,
+				.origin =
+					{
+						.interface = s->name,
+						.interface_bytes = (uint16_t)strlen(s->name),
+						.queue = queue,
+					},
+			},
+			&w->counters);
 		if (w->producer == NULL)
 			error = -EINVAL;
 	}
@@ -389,6 +411,50 @@ int fc_pipeline_event(struct fc_pipeline *p, char *text, size_t size)
 	return fc_events_take(&p->events, text, size);
 }
 
+// ---- the direct producer's control side -----------------------------------------------------------------------------
+
+// The direct producer of a tx worker, or NULL.
+static struct fc_producer *direct_producer(struct fc_pipeline *p, uint16_t worker)
+{
+	unsigned lane = worker / p->config.tx_workers;
+
+	if (p->config.producer != FC_PRODUCER_DIRECT || lane >= p->lane_count || p->lanes[lane].tx == NULL)
+		return NULL;
+	return p->lanes[lane].tx[worker % p->config.tx_workers].producer;
+}
+
+int fc_pipeline_direct_next(struct fc_pipeline *p, struct fc_direct_ask *ask)
+{
+	struct fc_producer *producer;
+	uint16_t worker;
+
+	for (worker = 0; (producer = direct_producer(p, worker)) != NULL; worker++)
+		if (fc_direct_next_ask(producer, ask))
+			return 1;
+	return 0;
+}
+
+int fc_pipeline_direct_topic(
+	struct fc_pipeline *p, const int32_t *leaders, int32_t partitions, uint32_t batch_bytes_max)
+{
+	return fc_topic_publish(&p->topic, leaders, partitions, batch_bytes_max);
+}
+
+int fc_pipeline_direct_producer_id(struct fc_pipeline *p, uint16_t worker, int64_t producer_id, int16_t epoch)
+{
+	struct fc_producer *producer = direct_producer(p, worker);
+
+	return producer != NULL && fc_direct_give_identity(producer, producer_id, epoch) ? 0 : -EAGAIN;
+}
+
+int fc_pipeline_direct_connection(
+	struct fc_pipeline *p, uint16_t worker, int32_t node, struct fc_transport *transport, int16_t version)
+{
+	struct fc_producer *producer = direct_producer(p, worker);
+
+	return producer != NULL && fc_direct_give_connection(producer, node, transport, version) ? 0 : -EAGAIN;
+}
+
 // ---- ending ---------------------------------------------------------------------------------------------------------
 
 static void close_lane(struct fc_pipeline *p, struct lane *lane)
@@ -428,6 +494,8 @@ uint64_t fc_pipeline_close(struct fc_pipeline *p)
 	free_properties(p->config.properties, p->config.property_count);
 	free((void *)(uintptr_t)p->config.filter);
 	free((void *)(uintptr_t)p->config.topic);
+	free((void *)(uintptr_t)p->config.direct.client_id);
+	fc_topic_close(&p->topic);
 	fc_events_destroy(&p->events);
 	free(p);
 	return missing;

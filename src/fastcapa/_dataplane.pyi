@@ -1,5 +1,7 @@
 """Typed face of the binding; the contract is dataplane.h and producer/transport.h."""
 
+from typing import TypedDict
+
 from fastcapa.rows import SourceRow, WorkerRow
 
 SOURCE_FILE: int
@@ -37,6 +39,20 @@ class Transport:
     def fileno(self) -> int: ...
     def close(self) -> None: ...
 
+class DirectSettings(TypedDict):
+    """Members of struct fc_direct_config."""
+
+    client_id: str
+    codec: str
+    codec_level: int
+    linger_us: int
+    batch_bytes_max: int
+    buffer_bytes: int
+    request_timeout_ms: int
+    delivery_timeout_ms: int
+    retry_backoff_ms: int
+    retry_backoff_max_ms: int
+
 class Pipeline:
     def __init__(
         self,
@@ -52,7 +68,9 @@ class Pipeline:
         topic: str,
         partitions: int,
         value_bytes_max: int,
+        partition: str,
         properties: dict[str, str],
+        direct: DirectSettings | None = None,
     ) -> None: ...
     def add_source(
         self,
@@ -74,4 +92,8 @@ class Pipeline:
     def workers(self) -> list[WorkerRow]: ...
     def sources(self) -> list[SourceRow]: ...
     def events(self) -> list[tuple[int, str]]: ...
+    def direct_next(self) -> tuple[str, int, int, int, int, str] | None: ...
+    def direct_topic(self, leaders: list[int], batch_bytes_max: int) -> None: ...
+    def direct_producer_id(self, worker: int, producer_id: int, epoch: int) -> bool: ...
+    def direct_connection(self, worker: int, node: int, transport: Transport, version: int) -> bool: ...
     def close(self) -> int: ...

@@ -66,6 +66,8 @@ class CaptureConfig(BaseModel):
     tx_burst: int = Field(256, ge=1, le=4096)
     """Packets taken from the ring at once."""
 
+    partition: Literal["sticky", "flow", "queue", "key"] = "sticky"
+    """What decides about the partition of a packet."""
     headers: bool = False
     """Messages carry source, queue, sequence, nanoseconds and original length."""
     snaplen: int = Field(SNAPLEN_MAX, ge=1, le=SNAPLEN_MAX)

@@ -60,6 +60,7 @@ class Engine:
             topic=config.topic,
             partitions=self._settings.partitions,
             value_bytes_max=self._settings.value_bytes_max,
+            partition=config.partition,
             properties=config.properties,
         )
         for source, mbufs in zip(config.sources, plan.mbufs, strict=True):

@@ -14,6 +14,7 @@
 #include "../packet.h"
 #include "../stats/counter.h"
 #include "library_stats.h"
+#include "partitioner.h"
 #include "producer.h"
 #include "properties.h"
 #include "sticky.h"
@@ -30,7 +31,10 @@ struct client {
 	rd_kafka_t *rk;
 	rd_kafka_topic_t *topic;
 	struct fc_sticky sticky;
-	const struct fc_message_headers *origin; // borrowed; NULL: messages have no headers
+	bool headers;                       // messages have some
+	struct fc_message_headers origin;   // what is the same in all of them
+	enum fc_partition_choice partition; // who decides about it
+	uint16_t lane;
 	uint32_t value_bytes_max;
 	uint64_t queue_max; // messages that the library holds at most; known here, it saves asking a full queue
 	uint8_t *scratch;   // for packets in several segments: FC_FRAME_BYTES_MAX
@@ -115,7 +119,7 @@ static rd_kafka_resp_err_t produce_with_headers(
 	struct client *c, struct rte_mbuf *m, int32_t partition, const void *value, uint64_t key, int64_t create_ms)
 {
 	const struct fc_packet *packet = fc_packet(m);
-	uint16_t queue = rte_cpu_to_be_16(c->origin->queue);
+	uint16_t queue = rte_cpu_to_be_16(c->origin.queue);
 	uint64_t sequence = rte_cpu_to_be_64(packet->sequence);
 	uint64_t time_ns = rte_cpu_to_be_64(packet->time_ns);
 	uint32_t original_bytes = rte_cpu_to_be_32(packet->original_bytes);
@@ -123,7 +127,7 @@ static rd_kafka_resp_err_t produce_with_headers(
 	return rd_kafka_producev(c->rk, RD_KAFKA_V_RKT(c->topic), RD_KAFKA_V_PARTITION(partition),
 		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(&key, sizeof key),
 		RD_KAFKA_V_VALUE((void *)(uintptr_t)value, m->pkt_len), RD_KAFKA_V_TIMESTAMP(create_ms),
-		RD_KAFKA_V_HEADER("if", c->origin->interface, c->origin->interface_bytes),
+		RD_KAFKA_V_HEADER("if", c->origin.interface, c->origin.interface_bytes),
 		RD_KAFKA_V_HEADER("q", &queue, sizeof queue), RD_KAFKA_V_HEADER("seq", &sequence, sizeof sequence),
 		RD_KAFKA_V_HEADER("ns", &time_ns, sizeof time_ns),
 		RD_KAFKA_V_HEADER("len", &original_bytes, sizeof original_bytes), RD_KAFKA_V_END);
@@ -141,12 +145,20 @@ static rd_kafka_resp_err_t produce(struct client *c, struct rte_mbuf *m, int32_t
 	// The library takes 0 for "now": a frame from the first millisecond of 1970 gets the second one.
 	if (create_ms == 0)
 		create_ms = 1;
-	if (c->origin != NULL)
+	if (c->headers)
 		return produce_with_headers(c, m, partition, value, key, create_ms);
 	return rd_kafka_producev(c->rk, RD_KAFKA_V_RKT(c->topic), RD_KAFKA_V_PARTITION(partition),
 		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(&key, sizeof key),
 		RD_KAFKA_V_VALUE((void *)(uintptr_t)value, m->pkt_len), RD_KAFKA_V_TIMESTAMP(create_ms),
 		RD_KAFKA_V_END);
+}
+
+static int32_t choose(struct client *c, struct rte_mbuf *m, uint64_t now_ns)
+{
+	if (c->partition == FC_PARTITION_STICKY)
+		return fc_sticky_partition(&c->sticky, m->pkt_len, now_ns);
+	return fc_partition_choose(
+		c->partition, m, fc_packet(m)->time_ns / FC_NS_PER_US, c->lane, c->sticky.partitions);
 }
 
 static uint16_t librdkafka_send_burst(struct fc_producer *p, struct rte_mbuf **packets, uint16_t n)
@@ -172,7 +184,7 @@ static uint16_t librdkafka_send_burst(struct fc_producer *p, struct rte_mbuf **p
 		}
 		if (accepted == room)
 			break;
-		error = produce(c, m, fc_sticky_partition(&c->sticky, m->pkt_len, monotonic_ns), now_ms);
+		error = produce(c, m, choose(c, m, monotonic_ns), now_ms);
 		if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break;
 		accepted++;
@@ -249,7 +261,7 @@ static const struct fc_producer_ops ops = {
 	.close = librdkafka_close,
 };
 
-static int make_client(struct client *c, const struct fc_pipeline_config *config, unsigned index)
+static int make_client(struct client *c, const struct fc_pipeline_config *config, const struct fc_producer_place *place)
 {
 	rd_kafka_conf_t *conf = fc_properties_conf(config);
 	char text[512];
@@ -272,8 +284,10 @@ static int make_client(struct client *c, const struct fc_pipeline_config *config
 		.messages_max = (uint32_t)fc_properties_number(conf, "batch.num.messages"),
 		.bytes_max = (uint64_t)fc_properties_number(conf, "batch.size"),
 		.age_ns_max = (uint64_t)(fc_properties_number(conf, "linger.ms") * FC_NS_PER_MS),
-		.partition = (int32_t)index % config->partitions, // workers start apart
+		.partition = place->worker % config->partitions, // workers start apart
 	};
+	c->partition = config->partition;
+	c->lane = place->lane;
 	c->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
 	if (c->rk == NULL) {
 		rd_kafka_conf_destroy(conf); // a failed rd_kafka_new() leaves it with us
@@ -285,8 +299,8 @@ static int make_client(struct client *c, const struct fc_pipeline_config *config
 	return 0;
 }
 
-struct fc_producer *fc_producer_librdkafka(const struct fc_pipeline_config *config, unsigned index,
-	const struct fc_message_headers *origin, struct fc_tx_counters *counters, struct fc_events *events)
+struct fc_producer *fc_producer_librdkafka(const struct fc_pipeline_config *config,
+	const struct fc_producer_place *place, struct fc_tx_counters *counters, struct fc_events *events)
 {
 	struct client *c = calloc(1, sizeof *c);
 
@@ -295,11 +309,12 @@ struct fc_producer *fc_producer_librdkafka(const struct fc_pipeline_config *conf
 		return NULL;
 	}
 	c->base = (struct fc_producer){.ops = &ops, .counters = counters, .events = events};
-	c->origin = config->headers ? origin : NULL;
+	c->headers = config->headers;
+	c->origin = place->origin;
 	c->scratch = malloc(FC_FRAME_BYTES_MAX);
 	if (c->scratch == NULL)
 		fc_error(ENOMEM, "out of memory");
-	if (c->scratch == NULL || make_client(c, config, index) != 0) {
+	if (c->scratch == NULL || make_client(c, config, place) != 0) {
 		librdkafka_close(&c->base);
 		return NULL;
 	}

@@ -9,8 +9,7 @@ enum fc_produce_action {
 	FC_PRODUCE_DELIVERED, // written: now, or by an earlier try (duplicate sequence)
 	FC_PRODUCE_AGAIN,     // the same batch again to the same broker, after the back-off
 	FC_PRODUCE_LEADER,    // the same batch again to the partition's leader, as soon as it is known
-	FC_PRODUCE_SEQUENCE,  // out of order or unknown producer: behind a batch that failed, again in order; otherwise
-			      // with a new epoch
+	FC_PRODUCE_SEQUENCE,  // out of order: again in order behind a batch that failed, else in a new epoch
 	FC_PRODUCE_IDENTITY,  // this producer id or epoch is not valid any more: again, with a new producer id
 	FC_PRODUCE_SMALLER,   // larger than the topic allows: again in two halves; a single record is lost
 	FC_PRODUCE_REJECTED,  // this batch will never be taken: its packets are lost

@@ -44,10 +44,16 @@ static inline uint64_t fc_producer_in_flight(const struct fc_producer *p)
 	return p->counters->kafka_in - p->counters->delivered - p->counters->failed;
 }
 
-// A producer on librdkafka for tx worker number `index` (over all rings), or NULL with fc_error(). It connects in the
-// background. `origin` is borrowed until close: with config->headers its interface and queue go into each message. The
-// library's threads inherit the CPUs of the calling thread: call it from the control thread, never from a worker.
-struct fc_producer *fc_producer_librdkafka(const struct fc_pipeline_config *config, unsigned index,
-	const struct fc_message_headers *origin, struct fc_tx_counters *counters, struct fc_events *events);
+// Which tx worker a producer works for.
+struct fc_producer_place {
+	uint16_t worker;                  // among all tx workers
+	uint16_t lane;                    // its rx queue, counted over all sources
+	struct fc_message_headers origin; // what is the same in all its messages' headers; strings are borrowed
+};
+
+// A producer on librdkafka for a tx worker, or NULL with fc_error(). It connects in the background. The library's
+// threads inherit the CPUs of the calling thread: call it from the control thread, never from a worker.
+struct fc_producer *fc_producer_librdkafka(const struct fc_pipeline_config *config,
+	const struct fc_producer_place *place, struct fc_tx_counters *counters, struct fc_events *events);
 
 #endif

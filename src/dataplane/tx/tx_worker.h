@@ -20,8 +20,6 @@ struct fc_tx_worker {
 	struct fc_producer *producer;   // owned
 	uint16_t burst;
 	uint16_t index; // among the workers of its ring
-	// What is the same in all messages of this worker: interface and queue. The interface's name is the source's.
-	struct fc_message_headers origin;
 	bool backoff;
 	const _Atomic int64_t *give_up_ns; // monotonic: end of the drain; writer: control thread
 

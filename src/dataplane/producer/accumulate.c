@@ -1,0 +1,167 @@
+// Direct producer, first half: each packet is copied once, from its mbuf into the record batch that will be sent.
+#include <rte_byteorder.h>
+#include <rte_mbuf.h>
+#include <rte_memcpy.h>
+#include <rte_prefetch.h>
+
+#include "../clock.h"
+#include "../packet.h"
+#include "../stats/counter.h"
+#include "direct_state.h"
+#include "partitioner.h"
+
+enum {
+	PREFETCH_AHEAD = 4,
+	// No record takes more around its value: far from the limit nothing has to be computed.
+	OVERHEAD_BYTES_MAX = 1024,
+};
+
+static void copy_value(uint8_t *to, const struct rte_mbuf *m)
+{
+	for (; m != NULL; m = m->next) {
+		rte_memcpy(to, rte_pktmbuf_mtod(m, const void *), m->data_len);
+		to += m->data_len;
+	}
+}
+
+static bool is_too_large(const struct fc_direct *d, const struct fc_record *record)
+{
+	uint32_t limit = d->batch_bytes_max;
+
+	if ((uint64_t)record->value_bytes + OVERHEAD_BYTES_MAX <= limit)
+		return false;
+	return fc_record_batch_bytes_max(record) > limit;
+}
+
+// The next partition to fill: one that can be sent to, if there is any.
+static int32_t next_sticky(const struct fc_direct *d)
+{
+	int32_t candidate = d->sticky, k;
+
+	for (k = 0; k < d->partitions; k++) {
+		candidate = (candidate + 1) % d->partitions;
+		if (fc_deliver_is_open(d, candidate))
+			return candidate;
+	}
+	return (d->sticky + 1) % d->partitions;
+}
+
+static void seal(struct fc_direct *d, struct fc_batch *batch)
+{
+	TAILQ_REMOVE(&d->open, batch, link);
+	d->routes[batch->partition].order.open = NULL;
+	if (d->compressor != NULL && !batch->large &&
+		fc_record_batch_compress(d->compressor, &batch->records,
+			d->pool.spare + FC_PRODUCE_PARTITION_HEAD_BYTES, batch->capacity)) {
+		uint8_t *raw = batch->memory;
+
+		batch->memory = d->pool.spare;
+		d->pool.spare = raw;
+	} else {
+		fc_record_batch_seal(&batch->records, FC_CODEC_NONE);
+	}
+	if (batch->partition == d->sticky)
+		d->sticky = next_sticky(d);
+	fc_deliver(d, batch);
+}
+
+static struct fc_batch *open_batch(struct fc_direct *d, int32_t partition, const struct fc_record *record)
+{
+	struct fc_batch *batch = fc_batch_take(&d->pool, fc_record_batch_bytes_max(record));
+
+	if (batch == NULL)
+		return NULL;
+	// The topic's limit may have become smaller since the pool was made.
+	batch->records.capacity = RTE_MIN(batch->capacity, d->batch_bytes_max);
+	batch->partition = partition;
+	batch->opened_ns = d->now_ns;
+	d->routes[partition].order.open = batch;
+	TAILQ_INSERT_TAIL(&d->open, batch, link);
+	return batch;
+}
+
+static int32_t choose(const struct fc_direct *d, const struct rte_mbuf *m, uint64_t key_us)
+{
+	if (d->config->partition == FC_PARTITION_STICKY)
+		return d->sticky;
+	return fc_partition_choose(d->config->partition, m, key_us, d->place.lane, d->partitions);
+}
+
+// Where the record's value goes; NULL when no batch is free.
+static uint8_t *place(struct fc_direct *d, const struct rte_mbuf *m, const struct fc_record *record)
+{
+	for (;;) {
+		int32_t partition = choose(d, m, record->key_us);
+		struct fc_batch *batch = d->routes[partition].order.open;
+		uint8_t *at;
+
+		if (batch == NULL)
+			batch = open_batch(d, partition, record);
+		if (batch == NULL) {
+			// Those that are open hold memory without moving: the oldest goes out now.
+			if (!TAILQ_EMPTY(&d->open))
+				seal(d, TAILQ_FIRST(&d->open));
+			return NULL;
+		}
+		at = fc_record_batch_append(&batch->records, record);
+		if (at != NULL)
+			return at;
+		seal(d, batch);
+	}
+}
+
+// Fills in what differs from packet to packet.
+static void fill_headers(struct fc_message_headers *headers, const struct fc_packet *packet)
+{
+	headers->original_bytes = packet->original_bytes;
+	headers->sequence = packet->sequence;
+	headers->time_ns = packet->time_ns;
+}
+
+uint16_t fc_accumulate(struct fc_direct *d, struct rte_mbuf **packets, uint16_t n)
+{
+	int64_t now_ms = (int64_t)(fc_now_ns() / FC_NS_PER_MS);
+	struct fc_message_headers headers = d->place.origin;
+	struct fc_record record = {.headers = d->config->headers ? &headers : NULL};
+	uint64_t refused = 0, bytes = 0;
+	uint16_t k;
+
+	d->now_ns = fc_monotonic_ns();
+	for (k = 0; k < RTE_MIN(n, PREFETCH_AHEAD); k++)
+		rte_prefetch0(rte_pktmbuf_mtod(packets[k], void *));
+	for (k = 0; k < n; k++) {
+		struct rte_mbuf *m = packets[k];
+		const struct fc_packet *packet = fc_packet(m);
+		uint8_t *at;
+
+		if (k + PREFETCH_AHEAD < n)
+			rte_prefetch0(rte_pktmbuf_mtod(packets[k + PREFETCH_AHEAD], void *));
+		record.key_us = packet->time_ns / FC_NS_PER_US;
+		record.create_ms = packet->create_time_now ? now_ms : (int64_t)(record.key_us / 1000);
+		record.value_bytes = m->pkt_len;
+		fill_headers(&headers, packet);
+		if (unlikely(is_too_large(d, &record))) {
+			refused++;
+			continue;
+		}
+		at = place(d, m, &record);
+		if (at == NULL)
+			break;
+		copy_value(at, m);
+		bytes += m->pkt_len;
+	}
+	rte_pktmbuf_free_bulk(packets, k);
+	fc_counter_add(&d->base.counters->refused, refused);
+	fc_counter_add(&d->base.counters->kafka_in, k - refused);
+	fc_counter_add(&d->base.counters->bytes, bytes);
+	return k;
+}
+
+void fc_accumulate_linger(struct fc_direct *d, bool all)
+{
+	int64_t until_ns = d->now_ns - (int64_t)d->config->direct.linger_us * FC_NS_PER_US;
+	struct fc_batch *batch;
+
+	while ((batch = TAILQ_FIRST(&d->open)) != NULL && (all || batch->opened_ns <= until_ns))
+		seal(d, batch);
+}

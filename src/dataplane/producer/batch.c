@@ -1,0 +1,105 @@
+#include "batch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "../error.h"
+
+enum {
+	BATCH_BYTES_MIN = 16384,
+	LARGE_BATCHES = 4,
+	ALIGNMENT = 64,
+};
+
+uint32_t fc_batch_bytes(uint64_t buffer_bytes, uint32_t wanted_bytes, uint32_t open)
+{
+	// Half of the memory for those that are being filled, half for those that are waiting and flying.
+	uint64_t share = buffer_bytes / (2 * (uint64_t)open);
+
+	if (share >= wanted_bytes)
+		return wanted_bytes;
+	return share > BATCH_BYTES_MIN ? (uint32_t)share : BATCH_BYTES_MIN;
+}
+
+static uint64_t slot_bytes(uint32_t capacity)
+{
+	uint64_t bytes = FC_PRODUCE_PARTITION_HEAD_BYTES + (uint64_t)capacity;
+
+	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+int fc_batch_pool_open(
+	struct fc_batch_pool *pool, uint64_t buffer_bytes, uint32_t batch_bytes, uint32_t record_bytes_max)
+{
+	uint32_t large_bytes = record_bytes_max > batch_bytes ? record_bytes_max : 0;
+	uint32_t larges = large_bytes > 0 ? LARGE_BATCHES : 0;
+	uint64_t fixed = slot_bytes(batch_bytes) + larges * slot_bytes(large_bytes);
+	uint64_t count, k;
+	uint8_t *at;
+
+	*pool = (struct fc_batch_pool){.batch_bytes = batch_bytes, .large_bytes = large_bytes};
+	TAILQ_INIT(&pool->free);
+	TAILQ_INIT(&pool->free_large);
+	if (buffer_bytes < fixed + 2 * slot_bytes(batch_bytes))
+		return fc_error(EINVAL,
+			"buffer memory is %llu bytes, batches of %u bytes need %llu at least; raise it or lower "
+			"batch.size",
+			(unsigned long long)buffer_bytes, batch_bytes,
+			(unsigned long long)(fixed + 2 * slot_bytes(batch_bytes)));
+	count = (buffer_bytes - fixed) / slot_bytes(batch_bytes);
+	pool->memory_bytes = fixed + count * slot_bytes(batch_bytes);
+	pool->batches = calloc(count + larges, sizeof *pool->batches);
+	// Populated: a page fault in the worker's loop would be a wait.
+	pool->memory = mmap(
+		NULL, pool->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (pool->memory == MAP_FAILED)
+		pool->memory = NULL;
+	if (pool->batches == NULL || pool->memory == NULL) {
+		fc_batch_pool_close(pool);
+		return fc_error(ENOMEM, "no memory for %llu bytes of batches", (unsigned long long)buffer_bytes);
+	}
+	pool->spare = pool->memory;
+	at = pool->memory + slot_bytes(batch_bytes);
+	for (k = 0; k < count + larges; k++) {
+		struct fc_batch *batch = &pool->batches[k];
+
+		batch->large = k >= count;
+		batch->capacity = batch->large ? large_bytes : batch_bytes;
+		batch->memory = at;
+		at += slot_bytes(batch->capacity);
+		fc_batch_give_back(pool, batch);
+	}
+	return 0;
+}
+
+void fc_batch_pool_close(struct fc_batch_pool *pool)
+{
+	if (pool->memory != NULL)
+		munmap(pool->memory, pool->memory_bytes);
+	free(pool->batches);
+	pool->memory = NULL;
+	pool->batches = NULL;
+}
+
+struct fc_batch *fc_batch_take(struct fc_batch_pool *pool, uint64_t bytes)
+{
+	struct fc_batch_list *list = bytes > pool->batch_bytes ? &pool->free_large : &pool->free;
+	struct fc_batch *batch = TAILQ_FIRST(list);
+
+	if (batch == NULL || bytes > batch->capacity)
+		return NULL;
+	TAILQ_REMOVE(list, batch, link);
+	batch->sequenced = false;
+	batch->sent = false;
+	fc_record_batch_open(&batch->records, batch->memory + FC_PRODUCE_PARTITION_HEAD_BYTES, batch->capacity);
+	return batch;
+}
+
+void fc_batch_give_back(struct fc_batch_pool *pool, struct fc_batch *batch)
+{
+	if (batch->large)
+		TAILQ_INSERT_HEAD(&pool->free_large, batch, link);
+	else
+		TAILQ_INSERT_HEAD(&pool->free, batch, link);
+}

@@ -1,0 +1,58 @@
+// One record batch on its way: open (being filled), waiting (sealed), flying (sent, not answered), and back in the
+// pool.
+//
+// All batches of a tx worker are made at its start, in one piece of memory, so that its loop never allocates. Only that
+// worker touches them.
+#ifndef FC_BATCH_H
+#define FC_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "produce.h"
+#include "record_batch.h"
+
+struct fc_batch {
+	TAILQ_ENTRY(fc_batch) link; // of the one list that it is in
+	uint8_t *memory;            // of the pool: the head of its partition in a request, then the record batch
+	uint32_t capacity;          // of the record batch
+	bool large;                 // from the pool's few large ones
+
+	struct fc_record_batch records;
+	int32_t partition;
+	int64_t opened_ns; // monotonic
+	uint64_t order;    // of sealing, within its partition
+	bool sequenced;    // its packets have sequence numbers of the current epoch
+	bool sent;         // at least once, whatever came of it
+};
+
+TAILQ_HEAD(fc_batch_list, fc_batch);
+
+struct fc_batch_pool {
+	struct fc_batch *batches; // owned, all of them
+	uint8_t *memory;          // owned, one mapping
+	uint64_t memory_bytes;
+	struct fc_batch_list free,
+		free_large;   // the last one returned is the first one taken: its memory is in the cache
+	uint32_t batch_bytes; // capacity of an ordinary one
+	uint32_t large_bytes; // of a large one; 0: ordinary ones hold every record
+	uint8_t *spare;       // room for one more batch: the target of compression
+};
+
+// How large ordinary batches are when `open` of them may be open at once within `buffer_bytes`: `wanted_bytes`, or
+// less.
+uint32_t fc_batch_bytes(uint64_t buffer_bytes, uint32_t wanted_bytes, uint32_t open);
+
+// Makes the pool: `buffer_bytes` hold all batches of `batch_bytes` each, and large ones when a single record can take
+// `record_bytes_max`. Control thread. 0 or -errno with fc_error().
+int fc_batch_pool_open(
+	struct fc_batch_pool *pool, uint64_t buffer_bytes, uint32_t batch_bytes, uint32_t record_bytes_max);
+void fc_batch_pool_close(struct fc_batch_pool *pool);
+
+// An empty batch for at least `bytes` bytes, or NULL when all are in use. The worker.
+struct fc_batch *fc_batch_take(struct fc_batch_pool *pool, uint64_t bytes);
+void fc_batch_give_back(struct fc_batch_pool *pool, struct fc_batch *batch);
+
+#endif
