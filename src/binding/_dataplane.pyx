@@ -14,6 +14,7 @@ cimport dataplane as c
 SOURCE_FILE = int(c.FC_SOURCE_FILE)
 SOURCE_INTERFACE = int(c.FC_SOURCE_INTERFACE)
 SOURCE_ETHDEV = int(c.FC_SOURCE_ETHDEV)
+SOURCE_MEMORY = int(c.FC_SOURCE_MEMORY)
 
 PARTITIONS = {
     "sticky": c.FC_PARTITION_STICKY,
@@ -55,6 +56,11 @@ def eal_start(list arguments not None):
         status = c.fc_eal_start(count, argv)
     if status != 0:
         raise last_error(status)
+
+
+def cycles_per_second():
+    """Return how many of the workers' cycles a second has; after eal_start()."""
+    return c.fc_cycles_per_second()
 
 
 def filter_check(str expression not None, *, bint in_kernel):
@@ -227,6 +233,7 @@ cdef dict worker_row(const c.fc_worker_row *row):
         "failed": bool(row.failed),
         "busy_cycles": row.busy_cycles,
         "total_cycles": row.total_cycles,
+        "cpu_time_ns": row.cpu_time_ns,
     }
     if is_rx:
         result["ring_queued"] = row.ring_queued
@@ -304,7 +311,7 @@ cdef class Pipeline:
 
     def add_source(
         self, *, int kind, str name not None, int rx_queues, int rx_descriptors, buffer_bytes, snaplen, mbufs,
-        bint promiscuous, bint timestamps_now, bint backoff, str exclude not None,
+        frame_bytes, packets, bint promiscuous, bint timestamps_now, bint backoff, str exclude not None,
     ):
         """Open a source; nothing is received before start()."""
         cdef c.fc_source_config config
@@ -319,6 +326,8 @@ cdef class Pipeline:
         config.buffer_bytes = buffer_bytes
         config.snaplen = snaplen
         config.mbufs = mbufs
+        config.frame_bytes = frame_bytes
+        config.packets = packets
         config.promiscuous = promiscuous
         config.timestamps_now = timestamps_now
         config.backoff = backoff

@@ -8,6 +8,7 @@ cdef extern from "dataplane.h" nogil:
         FC_SOURCE_FILE
         FC_SOURCE_INTERFACE
         FC_SOURCE_ETHDEV
+        FC_SOURCE_MEMORY
 
     struct fc_source_config:
         fc_source_kind kind
@@ -17,6 +18,8 @@ cdef extern from "dataplane.h" nogil:
         uint32_t buffer_bytes
         uint32_t snaplen
         uint32_t mbufs
+        uint32_t frame_bytes
+        uint64_t packets
         bint promiscuous
         bint timestamps_now
         bint backoff
@@ -107,6 +110,7 @@ cdef extern from "dataplane.h" nogil:
         int cpu
         uint64_t busy_cycles
         uint64_t total_cycles
+        uint64_t cpu_time_ns
         uint64_t ring_queued
         bint losses_known
         uint64_t missed
@@ -143,6 +147,7 @@ cdef extern from "dataplane.h" nogil:
 
     const char *fc_last_error()
     int fc_eal_start(int argc, char **argv)
+    uint64_t fc_cycles_per_second()
     int fc_filter_check(const char *expression, bint in_kernel)
     int fc_property_check(const char *key, const char *value)
     fc_pipeline *fc_pipeline_create(const fc_pipeline_config *config)

@@ -16,16 +16,19 @@ enum fc_source_kind {
 	FC_SOURCE_FILE,      // capture file: pcap or pcapng, through libpcap
 	FC_SOURCE_INTERFACE, // kernel interface, through libpcap on AF_PACKET
 	FC_SOURCE_ETHDEV,    // DPDK device
+	FC_SOURCE_MEMORY,    // frames made at open, given as fast as they are taken: for measuring
 };
 
 struct fc_source_config {
 	enum fc_source_kind kind;
-	const char *name; // file: path; interface: its name; ethdev: devargs
+	const char *name; // file: path; interface: its name; ethdev: devargs; memory: any
 	uint16_t rx_queues;
 	uint16_t rx_descriptors; // ethdev: descriptors of each queue
 	uint32_t buffer_bytes;   // interface: the kernel's ring buffer of each queue
 	uint32_t snaplen;        // bytes kept of a frame
 	uint32_t mbufs;          // packet buffers for this source, all queues together
+	uint32_t frame_bytes;    // memory: of each frame
+	uint64_t packets;        // memory: how many there are, all queues together
 	bool promiscuous;
 	bool timestamps_now; // file: stamp with the current time instead of the file's
 	bool backoff;        // its workers sleep when idle instead of spinning (see thread.h)
@@ -129,6 +132,7 @@ struct fc_worker_row {
 	uint16_t worker; // tx: index among the workers of that ring
 	int cpu;         // -1: not pinned
 	uint64_t busy_cycles, total_cycles;
+	uint64_t cpu_time_ns; // user and system time of its thread, once that has ended
 	uint64_t ring_queued; // gauge, rx rows: packets in this queue's tx ring
 	bool losses_known;    // rx rows: the source counts its losses per queue, in ..
 	uint64_t missed, errors, no_mbuf;
@@ -154,6 +158,9 @@ const char *fc_last_error(void);
 
 // Starts DPDK's EAL, once per process; argv as rte_eal_init() takes it, borrowed for the process's life.
 int fc_eal_start(int argc, char **argv);
+
+// Cycles of the workers' counters in a second; after the EAL has started. Any thread.
+uint64_t fc_cycles_per_second(void);
 
 // Checks without an EAL, for the supervisor; any thread. 0, or -EINVAL. `in_kernel`: for kernel interfaces only.
 int fc_filter_check(const char *expression, bool in_kernel);

@@ -5,6 +5,7 @@
 #include "dataplane.h"
 
 #include <errno.h>
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
@@ -58,6 +59,11 @@ int fc_eal_start(int argc, char **argv)
 	if (rte_eal_init(argc, argv) < 0)
 		return fc_error(rte_errno, "DPDK does not start: %s", rte_strerror(rte_errno));
 	return fc_packet_register();
+}
+
+uint64_t fc_cycles_per_second(void)
+{
+	return rte_get_tsc_hz();
 }
 
 static int check(const struct fc_pipeline_config *c)
@@ -333,6 +339,7 @@ static void fill_tx_row(const struct lane *lane, const struct fc_tx_worker *w, s
 		.cpu = w->thread.cpu,
 		.busy_cycles = fc_counter_read(&w->busy_cycles),
 		.total_cycles = fc_counter_read(&w->total_cycles),
+		.cpu_time_ns = fc_thread_cpu_time_ns(&w->thread),
 	};
 	fc_counters_copy((uint64_t *)&row->tx, (const uint64_t *)&w->counters, sizeof row->tx / sizeof(uint64_t));
 }
@@ -352,6 +359,7 @@ static void fill_rx_row(const struct lane *lane, struct fc_worker_row *row)
 		.ring_queued = rte_ring_count(lane->ring),
 		.busy_cycles = fc_counter_read(&w->busy_cycles),
 		.total_cycles = fc_counter_read(&w->total_cycles),
+		.cpu_time_ns = fc_thread_cpu_time_ns(&w->thread),
 	};
 	if (w->source->ops->losses != NULL) {
 		w->source->ops->losses(w->source, w->queue, &losses);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "clock.h"
 #include "dataplane.h"
 #include "error.h"
 
@@ -29,6 +30,7 @@ static void *run(void *arg)
 	}
 	sem_post(&start->registered); // `start` is gone from here on
 	t->main(t->arg);
+	t->cpu_time_ns = (uint64_t)fc_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	rte_thread_unregister();
 	atomic_store(&t->state, FC_STATE_DONE);
 	return NULL;

@@ -9,10 +9,13 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "dataplane.h"
+
 struct fc_thread {
 	pthread_t id;
 	bool started;            // writer: control thread
 	int cpu;                 // -1: not pinned
+	uint64_t cpu_time_ns;    // user and system time it took; writer: the thread, before state is DONE; 0 until then
 	atomic_int state;        // enum fc_state; writer: the thread; readers: any
 	void (*main)(void *arg); // runs on the thread
 	void *arg;
@@ -25,6 +28,12 @@ int fc_thread_start(struct fc_thread *t, int cpu, void (*main)(void *), void *ar
 
 // Waits for its end. Control thread; harmless when it was never started.
 void fc_thread_join(struct fc_thread *t);
+
+// What the thread took of the CPU, ns; 0 until it has ended. Any thread.
+static inline uint64_t fc_thread_cpu_time_ns(const struct fc_thread *t)
+{
+	return atomic_load(&t->state) == FC_STATE_DONE ? t->cpu_time_ns : 0;
+}
 
 // Waiting without work. A worker that owns its core spins, for the shortest reaction; one that shares a core (fewer
 // cores than workers, or a file to read, where nothing is lost by waiting) sleeps, longer the longer there is nothing.

@@ -7,11 +7,13 @@ from fastcapa.rows import SourceRow, WorkerRow
 SOURCE_FILE: int
 SOURCE_INTERFACE: int
 SOURCE_ETHDEV: int
+SOURCE_MEMORY: int
 
 class DataplaneError(Exception):
     errno: int
 
 def eal_start(arguments: list[str]) -> None: ...
+def cycles_per_second() -> int: ...
 def filter_check(expression: str, *, in_kernel: bool) -> None: ...
 def property_check(key: str, value: str) -> None: ...
 
@@ -82,6 +84,8 @@ class Pipeline:
         buffer_bytes: int,
         snaplen: int,
         mbufs: int,
+        frame_bytes: int,
+        packets: int,
         promiscuous: bool,
         timestamps_now: bool,
         backoff: bool,

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from fastcapa.errors import UsageError
 
 SNAPLEN_MAX = 262_144  # libpcap's limit for Ethernet; the data plane's FC_FRAME_BYTES_MAX
+# Of frames made in memory: Ethernet's smallest, and one packet buffer.
+FRAME_BYTES_MIN, FRAME_BYTES_MAX = 60, 2048
 
 
 class SourceKind(StrEnum):
@@ -20,20 +22,25 @@ class SourceKind(StrEnum):
     INTERFACE = "interface"
     FILE = "read"
     DEVICE = "device"
+    MEMORY = "memory"  # of `fastcapa bench` only
 
 
 class Source(BaseModel):
-    """One source of packets: a kernel interface, a capture file or a DPDK device (its devargs)."""
+    """One source of packets: a kernel interface, a capture file, a DPDK device (its devargs), or frames in memory."""
 
     model_config = ConfigDict(frozen=True)
 
     kind: SourceKind
     name: str = Field(min_length=1, max_length=4095)
+    frame_bytes: int = Field(0, ge=0, le=FRAME_BYTES_MAX)
+    """Memory: size of each frame."""
+    packets: int = Field(0, ge=0, le=2**63 - 1)
+    """Memory: how many frames it gives."""
 
     @property
     def live(self) -> bool:
         """Whether packets come whether or not we are ready."""
-        return self.kind is not SourceKind.FILE
+        return self.kind not in (SourceKind.FILE, SourceKind.MEMORY)
 
 
 class CaptureConfig(BaseModel):

@@ -30,6 +30,7 @@ _KINDS = {
     SourceKind.FILE: _dataplane.SOURCE_FILE,
     SourceKind.INTERFACE: _dataplane.SOURCE_INTERFACE,
     SourceKind.DEVICE: _dataplane.SOURCE_ETHDEV,
+    SourceKind.MEMORY: _dataplane.SOURCE_MEMORY,
 }
 
 
@@ -42,6 +43,9 @@ class Engine:
         # Seconds for the drain, once it has been asked for; that may be before there is a pipeline.
         self._drain_s: float | None = None
         self._started = time.monotonic()
+        self._cpu_started = time.process_time()
+        self._delivered = 0
+        self._delivered_at = self._started
         self._pipeline: _dataplane.Pipeline | None = None
 
     def run(self) -> None:
@@ -65,6 +69,7 @@ class Engine:
         )
         for source, mbufs in zip(config.sources, plan.mbufs, strict=True):
             pipeline.add_source(**_source_arguments(config, plan, source, mbufs))
+        self._cpu_started = time.process_time()
         pipeline.start(list(plan.worker_cpus))
         self._started = time.monotonic()
         clocks = [f"{source.name}: {row['clock']}" for source, row in self._named_sources(pipeline)]
@@ -107,6 +112,7 @@ class Engine:
             self._serve_commands()
             self._send_events(pipeline)
             workers = pipeline.workers()
+            self._note_delivery(workers)
             if all(row["state"] == "done" for row in workers):
                 return
             if self._drain_s is None and self._over(workers):
@@ -114,6 +120,21 @@ class Engine:
             if time.monotonic() >= snapshot_due:
                 self._channel.send({"type": "snapshot", "report": self._report(pipeline)})
                 snapshot_due += SNAPSHOT_S
+
+    def _note_delivery(self, workers: list[WorkerRow]) -> None:
+        delivered = sum(row["counters"]["delivered"] for row in workers if row["role"] == "tx")
+        if delivered != self._delivered:
+            self._delivered, self._delivered_at = delivered, time.monotonic()
+
+    def _cost(self) -> dict[str, float]:
+        """Return what the run took, from the start of the workers on."""
+        return {
+            # User and system time of all threads of this process; the supervisor adds its own.
+            "cpu_seconds": time.process_time() - self._cpu_started,
+            # Until the last acknowledgement, to POLL_S: the end of the drain may wait for a library's statistics.
+            "delivery_seconds": self._delivered_at - self._started,
+            "cycles_per_second": _dataplane.cycles_per_second(),
+        }
 
     def _over(self, workers: list[WorkerRow]) -> bool:
         """Whether the drain has to begin: the supervisor is gone, all sources have ended, or the time is over."""
@@ -142,7 +163,7 @@ class Engine:
 
     def _finish(self, pipeline: _dataplane.Pipeline) -> None:
         self._send_events(pipeline)
-        report = self._report(pipeline)
+        report = self._report(pipeline) | {"cost": self._cost()}
         failed = any(row["failed"] for row in pipeline.workers() if row["role"] == "rx")
         # Before the closing: a Kafka library that resolves names may take half a minute for that.
         self._channel.send({"type": "final", "report": report, "source_failed": failed})
@@ -184,6 +205,8 @@ def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, mbufs: 
         "buffer_bytes": config.rx_buffer_mb << 20,
         "snaplen": config.snaplen,
         "mbufs": mbufs,
+        "frame_bytes": source.frame_bytes,
+        "packets": source.packets,
         "promiscuous": config.promiscuous,
         "timestamps_now": config.timestamps == "now",
         # A file waits for us: spinning for it would only take CPU time from Kafka's side.

@@ -19,6 +19,8 @@ CACHED_MBUFS = 384
 WORKERS_MAX = 127
 # DPDK's own structures and those of its drivers.
 EAL_BYTES = 64 << 20
+# Each buffer of a source in memory has a flow of its own; a probe sees thousands at once.
+FLOWS_IN_MEMORY = 4096
 # Segmentation offload shows frames of up to 64 KB on a kernel interface. Rings are not sized for nothing but those.
 SEGMENTS_MEAN_MAX = 2
 
@@ -102,6 +104,8 @@ def _mbufs(config: CaptureConfig, source: Source) -> int:
     if source.kind is SourceKind.DEVICE:
         # DPDK drivers want a full queue of buffers beside those that are on their way; af_xdp has a fixed 4,096.
         return config.rx_queues * (packets + max(config.rx_descriptors, 4096))
+    if source.kind is SourceKind.MEMORY:
+        return config.rx_queues * (packets + FLOWS_IN_MEMORY)
     segments = min(-(-config.snaplen // MBUF_DATA_BYTES), SEGMENTS_MEAN_MAX)
     # At least one frame of the largest size has to fit, or a file could never go on.
     return config.rx_queues * (packets * segments + 2 * SNAPLEN_MAX // MBUF_DATA_BYTES)

@@ -15,6 +15,7 @@ class _WorkerRow(TypedDict):
     failed: bool
     busy_cycles: int
     total_cycles: int
+    cpu_time_ns: int
     counters: dict[str, int]
 
 

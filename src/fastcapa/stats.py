@@ -122,6 +122,7 @@ def _worker(row: WorkerRow, names: Sequence[str]) -> dict[str, Any]:
         "busy": round(row["busy_cycles"] / row["total_cycles"], 4) if row["total_cycles"] else 0.0,
         "busy_cycles": row["busy_cycles"],
         "total_cycles": row["total_cycles"],
+        "cpu_time_ns": row["cpu_time_ns"],
         **row["counters"],
     }
     if row["role"] == "rx":

@@ -80,6 +80,7 @@ class Supervisor:
         self._snapshot: Report | None = None
         self._error: FastcapaError | None = None
         self._deadline: float | None = None
+        self._cpu_started = time.process_time()
         self._repeated: collections.Counter[str] = collections.Counter()
 
     def run(self, stop: Stop) -> Outcome:
@@ -164,12 +165,14 @@ class Supervisor:
             if kind == "log":
                 self._log_event(message["text"])
             elif kind == "started":
+                self._cpu_started = time.process_time()
                 for clock in message["clocks"]:
                     self._log(f"timestamps of {clock}")
             elif kind == "snapshot":
                 self._snapshot = message["report"]
             elif kind == "final":
                 self._final = message
+                message["report"]["cost"]["cpu_seconds"] += time.process_time() - self._cpu_started
                 self._final["report"]["mbufs_missing"] = None  # not known before it has closed everything
                 self._deadline = time.monotonic() + GRACE_S
             elif kind == "closed" and self._final is not None:

@@ -13,9 +13,9 @@ TX |= {"bytes": 88_000, "batches": 9, "retries": 1}
 
 def rows() -> tuple[list[WorkerRow], list[SourceRow]]:
     place: Any = {"state": "running", "source": 0, "queue": 0, "worker": 0, "cpu": 3}
-    rx: Any = {**place, "role": "rx", "busy_cycles": 25, "total_cycles": 100, "ring_queued": 5, "counters": RX}
-    rx["losses"] = {"missed": 12, "errors": 7, "no_mbuf": 1}
-    tx: Any = {**place, "role": "tx", "busy_cycles": 0, "total_cycles": 0, "counters": TX}
+    rx: Any = {**place, "role": "rx", "busy_cycles": 25, "total_cycles": 100, "cpu_time_ns": 40, "ring_queued": 5}
+    rx |= {"losses": {"missed": 12, "errors": 7, "no_mbuf": 1}, "counters": RX}
+    tx: Any = {**place, "role": "tx", "busy_cycles": 0, "total_cycles": 0, "cpu_time_ns": 0, "counters": TX}
     return [rx, tx], [{"in": 1000, "missed": 12, "errors": 7, "no_mbuf": 1, "clock": "kernel"}]
 
 

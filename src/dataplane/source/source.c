@@ -15,6 +15,7 @@ static const struct fc_source_ops *const ops_of_kind[] = {
 	[FC_SOURCE_FILE] = &fc_source_file,
 	[FC_SOURCE_INTERFACE] = &fc_source_interface,
 	[FC_SOURCE_ETHDEV] = &fc_source_ethdev,
+	[FC_SOURCE_MEMORY] = &fc_source_memory,
 };
 
 int fc_source_pool(struct fc_source *s)

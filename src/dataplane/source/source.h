@@ -49,7 +49,7 @@ struct fc_source_ops {
 	void (*close)(struct fc_source *s);
 };
 
-extern const struct fc_source_ops fc_source_file, fc_source_interface, fc_source_ethdev;
+extern const struct fc_source_ops fc_source_file, fc_source_interface, fc_source_ethdev, fc_source_memory;
 
 struct fc_source {
 	const struct fc_source_ops *ops;
@@ -59,7 +59,7 @@ struct fc_source {
 	char *filter;   // owned: the pipeline's filter, and not what this source excludes; "" for all
 	uint16_t rx_queues;
 	uint32_t snaplen;
-	bool waits;               // a file: wait for room in the ring instead of dropping
+	bool waits;               // a file, memory: wait for room in the ring instead of dropping
 	bool stamps;              // rx_burst fills time_ns
 	struct rte_mempool *pool; // owned
 	uint32_t mbufs;           // in the pool

@@ -58,7 +58,7 @@ def _add_kafka(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--partition",
         choices=["sticky", "flow", "queue", "key"],
-        help="of a packet: batch by batch; by the hash of its 5-tuple, both directions alike; by rx queue; by key (sticky)",
+        help="batch by batch; by 5-tuple, both directions alike; by rx queue; by key (sticky)",
     )
     group.add_argument(
         "--drain-timeout", type=float, metavar="S", help="seconds for the rest to be delivered at the end (30)"

@@ -5,16 +5,16 @@ no configurations and no offsets by timestamp (it answers "none"), and it drops 
 partition beyond the limits below, as a topic with a very short retention would.
 """
 
+import json
 import select
 import subprocess
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaException, Producer
-
 from fastcapa.errors import RunTimeError
-from fastcapa.kafka.client_log import ClientLog
+from fastcapa.kafka.mock_cluster import MockCluster, MockError
 
 # librdkafka, src/rdkafka_mock.c: rd_kafka_mock_cluster_new() for the partitions of a topic that is created by
 # being asked for, rd_kafka_mock_partition_init() for the limits of a partition's log.
@@ -29,15 +29,16 @@ _STOP_S = 5.0
 class EmbeddedBroker:
     """Context manager around the child process; `bootstrap` is its address, "127.0.0.1:PORT[,…]"."""
 
-    def __init__(self, brokers: int = 1) -> None:
+    def __init__(self, brokers: int = 1, topics: Mapping[str, int] | None = None) -> None:
+        """`topics`: partitions by name; others come into being, with PARTITIONS, when they are asked for."""
         self.bootstrap = ""
-        self._brokers = brokers
+        self._arguments = [str(brokers), json.dumps(dict(topics or {}))]
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
         # A session of its own: Ctrl-C in the terminal is for the programs that write to it: they drain.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fastcapa.kafka.embedded", str(self._brokers)],
+            [sys.executable, "-m", "fastcapa.kafka.embedded", *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -70,19 +71,18 @@ class EmbeddedBroker:
             process.wait()
 
 
-def serve(brokers: int) -> int:
+def serve(brokers: int, topics: Mapping[str, int]) -> int:
     """Run the mock cluster, print its address; return when standard input ends: with our parent."""
-    properties = {"test.mock.num.brokers": brokers}
     try:
-        client = Producer({**properties, **ClientLog(properties).attachments()})
-        metadata = client.list_topics(timeout=_START_S)
-    except KafkaException as error:
-        print(f"fastcapa: embedded broker: {error.args[0].str()}", file=sys.stderr)
+        cluster = MockCluster(brokers, topics)
+    except MockError as error:
+        print(f"fastcapa: embedded broker: {error}", file=sys.stderr)
         return 1
-    print(",".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values()), flush=True)
+    print(cluster.bootstrap, flush=True)
     sys.stdin.read()
+    cluster.close()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(serve(int(sys.argv[1])))
+    sys.exit(serve(int(sys.argv[1]), json.loads(sys.argv[2])))
