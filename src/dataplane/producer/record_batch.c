@@ -2,8 +2,6 @@
 
 #include <isa-l/crc.h>
 
-#include "wire.h"
-
 // Where the fields of a batch's header are, and what the CRC begins with.
 enum {
 	AT_LENGTH = 8,
@@ -13,31 +11,44 @@ enum {
 };
 
 enum {
-	KEY_BYTES = 8,
-	// Of a record with one-byte attributes, a key of ours and no headers: all that does not vary in size.
-	RECORD_FIXED_BYTES = 1 + 1 + KEY_BYTES + 1,
-	// The five headers: for each one byte for either length, the name, the value. The interface's name and a second
-	// byte for its length come on top.
-	HEADERS_FIXED_BYTES = (2 + 2) + (2 + 1 + 2) + (2 + 3 + 8) + (2 + 2 + 8) + (2 + 3 + 4),
+	HEADERS = 5,
+	// For each of the five one byte for either length, the name, the value. The interface's name and what its
+	// length takes come on top.
+	HEADERS_FIXED_BYTES = (1 + 2) + (2 + 1 + 2) + (2 + 3 + 8) + (2 + 2 + 8) + (2 + 3 + 4),
 };
 
-static uint32_t headers_bytes(const struct fc_message_headers *h)
+uint32_t fc_record_headers_bytes(const struct fc_message_headers *h)
 {
-	return HEADERS_FIXED_BYTES - 1 + fc_varint_bytes(fc_zigzag(h->interface_bytes)) + h->interface_bytes;
+	return HEADERS_FIXED_BYTES + fc_varint_bytes((uint64_t)h->interface_bytes << 1) + h->interface_bytes;
 }
 
-// Of the record behind its own length.
-static uint64_t body_bytes(const struct fc_record *r, uint64_t create_delta, uint64_t offset_delta)
+static uint8_t *put_name(uint8_t *to, const char *name, uint32_t name_bytes)
 {
-	uint64_t bytes = (uint64_t)RECORD_FIXED_BYTES + fc_varint_bytes(create_delta) + fc_varint_bytes(offset_delta) +
-			 fc_varint_bytes(fc_zigzag(r->value_bytes)) + r->value_bytes;
+	to = fc_put_u8(to, (uint8_t)(name_bytes << 1));
+	memcpy(to, name, name_bytes);
+	return to + name_bytes;
+}
 
-	return r->headers == NULL ? bytes : bytes + headers_bytes(r->headers);
+void fc_record_headers_write(uint8_t *to, const struct fc_message_headers *h)
+{
+	to = fc_put_u8(to, HEADERS << 1);
+	to = put_name(to, "if", 2);
+	to = fc_put_varint(to, (uint64_t)h->interface_bytes << 1);
+	memcpy(to, h->interface, h->interface_bytes);
+	to += h->interface_bytes;
+	to = fc_put_u8(put_name(to, "q", 1), sizeof h->queue << 1);
+	to = fc_put_u16(to, h->queue);
+	to = fc_put_u8(put_name(to, "seq", 3), sizeof h->sequence << 1);
+	to = fc_put_u64(to, h->sequence);
+	to = fc_put_u8(put_name(to, "ns", 2), sizeof h->time_ns << 1);
+	to = fc_put_u64(to, h->time_ns);
+	to = fc_put_u8(put_name(to, "len", 3), sizeof h->original_bytes << 1);
+	fc_put_u32(to, h->original_bytes);
 }
 
 uint64_t fc_record_batch_bytes_max(const struct fc_record *r)
 {
-	uint64_t body = body_bytes(r, 0, 0);
+	uint64_t body = fc_record_body_bytes(r, 0, 0);
 
 	return FC_RECORD_BATCH_HEADER_BYTES + fc_varint_bytes(body << 1) + body;
 }
@@ -45,63 +56,6 @@ uint64_t fc_record_batch_bytes_max(const struct fc_record *r)
 void fc_record_batch_open(struct fc_record_batch *b, uint8_t *memory, uint32_t capacity)
 {
 	*b = (struct fc_record_batch){.start = memory, .capacity = capacity, .bytes = FC_RECORD_BATCH_HEADER_BYTES};
-}
-
-static uint8_t *put_name(uint8_t *to, const char *name, uint32_t name_bytes, uint32_t value_bytes)
-{
-	to = fc_put_u8(to, (uint8_t)(name_bytes << 1));
-	memcpy(to, name, name_bytes);
-	return fc_put_u8(to + name_bytes, (uint8_t)(value_bytes << 1));
-}
-
-static void put_headers(uint8_t *to, const struct fc_message_headers *h)
-{
-	to = fc_put_u8(to, 5 << 1);
-	to = fc_put_u8(to, 2 << 1);
-	memcpy(to, "if", 2);
-	to = fc_put_varint(to + 2, fc_zigzag(h->interface_bytes));
-	memcpy(to, h->interface, h->interface_bytes);
-	to += h->interface_bytes;
-	to = put_name(to, "q", 1, sizeof h->queue);
-	to = fc_put_u16(to, h->queue);
-	to = put_name(to, "seq", 3, sizeof h->sequence);
-	to = fc_put_u64(to, h->sequence);
-	to = put_name(to, "ns", 2, sizeof h->time_ns);
-	to = fc_put_u64(to, h->time_ns);
-	to = put_name(to, "len", 3, sizeof h->original_bytes);
-	fc_put_u32(to, h->original_bytes);
-}
-
-uint8_t *fc_record_batch_append(struct fc_record_batch *b, const struct fc_record *r)
-{
-	int64_t base_create_ms = b->records == 0 ? r->create_ms : b->base_create_ms;
-	uint64_t create_delta = fc_zigzag((int64_t)((uint64_t)r->create_ms - (uint64_t)base_create_ms));
-	uint64_t offset_delta = (uint64_t)b->records << 1;
-	uint64_t body = body_bytes(r, create_delta, offset_delta);
-	uint8_t *to, *value;
-
-	if (fc_varint_bytes(body << 1) + body > b->capacity - b->bytes)
-		return NULL;
-
-	to = fc_put_varint(b->start + b->bytes, body << 1);
-	to = fc_put_u8(to, 0); // attributes
-	to = fc_put_varint(to, create_delta);
-	to = fc_put_varint(to, offset_delta);
-	to = fc_put_u8(to, KEY_BYTES << 1);
-	to = fc_put_u64(to, r->key_us);
-	value = fc_put_varint(to, fc_zigzag(r->value_bytes));
-	to = value + r->value_bytes;
-	if (r->headers == NULL)
-		*to = 0;
-	else
-		put_headers(to, r->headers);
-
-	b->bytes += (uint32_t)(fc_varint_bytes(body << 1) + body);
-	if (b->records++ == 0)
-		b->base_create_ms = b->max_create_ms = r->create_ms;
-	else if (r->create_ms > b->max_create_ms)
-		b->max_create_ms = r->create_ms;
-	return value;
 }
 
 void fc_record_batch_seal(struct fc_record_batch *b, enum fc_codec codec)

@@ -5,9 +5,11 @@
 #ifndef FC_RECORD_BATCH_H
 #define FC_RECORD_BATCH_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "message_headers.h"
+#include "wire.h"
 
 enum { FC_RECORD_BATCH_HEADER_BYTES = 61 };
 
@@ -37,9 +39,60 @@ void fc_record_batch_open(struct fc_record_batch *b, uint8_t *memory, uint32_t c
 // never be sent.
 uint64_t fc_record_batch_bytes_max(const struct fc_record *r);
 
+enum {
+	FC_RECORD_KEY_BYTES = 8,
+	// What does not vary in size: attributes, length of the key, key, number of headers.
+	FC_RECORD_FIXED_BYTES = 1 + 1 + FC_RECORD_KEY_BYTES + 1,
+};
+
+// A record's headers: how many bytes they take besides the one of their number; writes that number and them.
+uint32_t fc_record_headers_bytes(const struct fc_message_headers *h);
+void fc_record_headers_write(uint8_t *to, const struct fc_message_headers *h);
+
+// The bytes of a record behind its own length; the deltas are zigzag.
+static inline uint64_t fc_record_body_bytes(const struct fc_record *r, uint64_t create_delta, uint64_t offset_delta)
+{
+	uint64_t bytes = (uint64_t)FC_RECORD_FIXED_BYTES + fc_varint_bytes(create_delta) +
+			 fc_varint_bytes(offset_delta) + fc_varint_bytes((uint64_t)r->value_bytes << 1) +
+			 r->value_bytes;
+
+	return r->headers == NULL ? bytes : bytes + fc_record_headers_bytes(r->headers);
+}
+
 // Writes all of a record but its value and returns where the value's `value_bytes` bytes go; the caller copies them
-// there before the batch is sealed. NULL when the record does not fit: the batch is as it was.
-uint8_t *fc_record_batch_append(struct fc_record_batch *b, const struct fc_record *r);
+// there before the batch is sealed. NULL when the record does not fit: the batch is as it was. Inline because it is all
+// that a packet costs besides its copy and its share of the CRC.
+static inline uint8_t *fc_record_batch_append(struct fc_record_batch *b, const struct fc_record *r)
+{
+	uint32_t used = b->bytes, records = b->records;
+	int64_t base_create_ms = records == 0 ? r->create_ms : b->base_create_ms;
+	uint64_t create_delta = fc_zigzag((int64_t)((uint64_t)r->create_ms - (uint64_t)base_create_ms));
+	uint64_t offset_delta = (uint64_t)records << 1;
+	uint64_t body = fc_record_body_bytes(r, create_delta, offset_delta);
+	uint64_t bytes = fc_varint_bytes(body << 1) + body;
+	uint8_t *to = b->start + used, *value;
+
+	if (bytes > b->capacity - used)
+		return NULL;
+	b->bytes = used + (uint32_t)bytes;
+	b->records = records + 1;
+	b->base_create_ms = base_create_ms;
+	if (records == 0 || r->create_ms > b->max_create_ms)
+		b->max_create_ms = r->create_ms;
+
+	to = fc_put_varint(to, body << 1);
+	to = fc_put_u8(to, 0); // attributes
+	to = fc_put_varint(to, create_delta);
+	to = fc_put_varint(to, offset_delta);
+	to = fc_put_u8(to, FC_RECORD_KEY_BYTES << 1);
+	to = fc_put_u64(to, r->key_us);
+	value = fc_put_varint(to, (uint64_t)r->value_bytes << 1);
+	if (r->headers == NULL)
+		value[r->value_bytes] = 0;
+	else
+		fc_record_headers_write(value + r->value_bytes, r->headers);
+	return value;
+}
 
 // Writes the batch's header for `codec`; producer id, epoch, sequence and CRC are fc_record_batch_stamp()'s.
 // `b->bytes` and the records behind the header are final: compressed ones too.

@@ -70,10 +70,16 @@ static inline uint32_t fc_varint_bytes(uint64_t v)
 	return ((64 - (uint32_t)__builtin_clzll(v | 1)) * 9 + 64) / 64;
 }
 
+// One byte or two is what nearly all of them are.
 static inline uint8_t *fc_put_varint(uint8_t *to, uint64_t v)
 {
-	for (; v >= 0x80; v >>= 7)
+	if (v >= 1 << 14) {
+		for (; v >= 0x80; v >>= 7)
+			*to++ = (uint8_t)(v | 0x80);
+	} else if (v >= 1 << 7) {
 		*to++ = (uint8_t)(v | 0x80);
+		v >>= 7;
+	}
 	*to++ = (uint8_t)v;
 	return to;
 }
