@@ -1,28 +1,25 @@
 #include "murmur2.h"
 
-#define SEED UINT32_C(0x9747b28c)
-#define MULTIPLIER UINT32_C(0x5bd1e995)
-enum { SHIFT = 24 };
+#include <string.h>
 
+// Austin Appleby's MurmurHash2 with the seed of Kafka's Utils.murmur2(); it reads little-endian words.
 uint32_t fc_murmur2(const uint8_t *data, size_t bytes)
 {
-	uint32_t hash = SEED ^ (uint32_t)bytes;
+	const uint32_t seed = 0x9747b28c, m = 0x5bd1e995;
+	uint32_t h = seed ^ (uint32_t)bytes, k;
 
-	for (; bytes >= 4; bytes -= 4, data += 4) {
-		uint32_t k =
-			(uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
-
-		k *= MULTIPLIER;
-		k ^= k >> SHIFT;
-		hash = hash * MULTIPLIER ^ k * MULTIPLIER;
+	for (; bytes >= 4; data += 4, bytes -= 4) {
+		memcpy(&k, data, sizeof k);
+		k *= m;
+		k ^= k >> 24;
+		h = h * m ^ k * m;
 	}
-	if (bytes >= 3)
-		hash ^= (uint32_t)data[2] << 16;
-	if (bytes >= 2)
-		hash ^= (uint32_t)data[1] << 8;
-	if (bytes >= 1)
-		hash = (hash ^ data[0]) * MULTIPLIER;
-	hash ^= hash >> 13;
-	hash *= MULTIPLIER;
-	return hash ^ hash >> 15;
+	if (bytes > 0) {
+		k = 0;
+		memcpy(&k, data, bytes);
+		h = (h ^ k) * m;
+	}
+	h ^= h >> 13;
+	h *= m;
+	return h ^ h >> 15;
 }
