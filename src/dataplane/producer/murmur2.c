@@ -1,5 +1,6 @@
 #include "murmur2.h"
 
+#include <endian.h>
 #include <string.h>
 
 // Austin Appleby's MurmurHash2 with the seed of Kafka's Utils.murmur2(); it reads little-endian words.
@@ -10,14 +11,14 @@ uint32_t fc_murmur2(const uint8_t *data, size_t bytes)
 
 	for (; bytes >= 4; data += 4, bytes -= 4) {
 		memcpy(&k, data, sizeof k);
-		k *= m;
+		k = le32toh(k) * m;
 		k ^= k >> 24;
 		h = h * m ^ k * m;
 	}
 	if (bytes > 0) {
 		k = 0;
 		memcpy(&k, data, bytes);
-		h = (h ^ k) * m;
+		h = (h ^ le32toh(k)) * m;
 	}
 	h ^= h >> 13;
 	h *= m;

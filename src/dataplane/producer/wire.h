@@ -3,6 +3,7 @@
 #ifndef FC_WIRE_H
 #define FC_WIRE_H
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -14,21 +15,21 @@ static inline uint8_t *fc_put_u8(uint8_t *to, uint8_t v)
 
 static inline uint8_t *fc_put_u16(uint8_t *to, uint16_t v)
 {
-	v = __builtin_bswap16(v);
+	v = htobe16(v);
 	memcpy(to, &v, sizeof v);
 	return to + sizeof v;
 }
 
 static inline uint8_t *fc_put_u32(uint8_t *to, uint32_t v)
 {
-	v = __builtin_bswap32(v);
+	v = htobe32(v);
 	memcpy(to, &v, sizeof v);
 	return to + sizeof v;
 }
 
 static inline uint8_t *fc_put_u64(uint8_t *to, uint64_t v)
 {
-	v = __builtin_bswap64(v);
+	v = htobe64(v);
 	memcpy(to, &v, sizeof v);
 	return to + sizeof v;
 }
@@ -38,7 +39,7 @@ static inline uint16_t fc_get_u16(const uint8_t *from)
 	uint16_t v;
 
 	memcpy(&v, from, sizeof v);
-	return __builtin_bswap16(v);
+	return be16toh(v);
 }
 
 static inline uint32_t fc_get_u32(const uint8_t *from)
@@ -46,7 +47,7 @@ static inline uint32_t fc_get_u32(const uint8_t *from)
 	uint32_t v;
 
 	memcpy(&v, from, sizeof v);
-	return __builtin_bswap32(v);
+	return be32toh(v);
 }
 
 static inline uint64_t fc_get_u64(const uint8_t *from)
@@ -54,7 +55,7 @@ static inline uint64_t fc_get_u64(const uint8_t *from)
 	uint64_t v;
 
 	memcpy(&v, from, sizeof v);
-	return __builtin_bswap64(v);
+	return be64toh(v);
 }
 
 // Signed to unsigned, so that small numbers of either sign are short.
