@@ -168,16 +168,20 @@ static void ignore_free(const volatile void *memory)
 // Sizes large and small in turn, and so many small ones that zstd's own memory would shrink.
 static void nothing_is_allocated_after_creation(void)
 {
-	static const int levels[] = {0, 1, 3, 9, 12};
+	// lz4 from level 10 on is the exception that compression.h names.
+	static const int levels[2][4] = {{0, 1, 3, 9}, {0, 1, 3, 12}};
 	struct fc_record_batch large = batch(BATCH_BYTES_MAX, 1500, 16), small = batch(2000, 60, 16), b;
-	uint8_t *memory = malloc(BATCH_BYTES_MAX);
+	uint8_t *memory;
 	size_t k, l;
 	int n;
 
+	assert(__sanitizer_install_malloc_and_free_hooks(count_allocation, ignore_free) > 0);
+	memory = malloc(BATCH_BYTES_MAX);
 	assert(memory != NULL);
+	assert(allocations > 0); // they are seen
 	for (k = 0; k < 2; k++) {
-		for (l = 0; l < sizeof levels / sizeof *levels; l++) {
-			struct fc_compressor *c = fc_compressor_create(codecs[k], levels[l], BATCH_BYTES_MAX);
+		for (l = 0; l < 4; l++) {
+			struct fc_compressor *c = fc_compressor_create(codecs[k], levels[k][l], BATCH_BYTES_MAX);
 
 			assert(c != NULL);
 			allocations = 0;
@@ -199,8 +203,6 @@ int main(void)
 	every_level_of_every_codec();
 	a_capacity_is_never_exceeded();
 	what_does_not_shrink_stays();
-	assert(__sanitizer_install_malloc_and_free_hooks(count_allocation, ignore_free) > 0);
 	nothing_is_allocated_after_creation();
-	assert(allocations > 0); // they are seen: the last compressor's creation was
 	return 0;
 }
