@@ -1,0 +1,50 @@
+"""From an address to a connection that may be used: connected, verified, its versions known, authenticated."""
+
+import time
+from collections.abc import Callable
+
+from fastcapa._dataplane import DataplaneError, Transport
+from fastcapa.kafka.address import Address
+from fastcapa.kafka.authentication import authenticate
+from fastcapa.kafka.connection import Connection, ConnectionFailed, connect, make_tls
+from fastcapa.kafka.direct import DirectSettings
+
+
+class Dialer:
+    """Makes connections, all with the same settings. Any thread."""
+
+    def __init__(self, settings: DirectSettings, cancelled: Callable[[], bool]) -> None:
+        """Read the TLS files; raises RunTimeError naming the one that is wrong."""
+        self._settings = settings
+        self._cancelled = cancelled
+        self._tls = make_tls(settings.security.tls) if settings.security.tls is not None else None
+
+    def dial(self, address: Address) -> Connection:
+        """Return an authenticated connection; blocks up to `connect_timeout_s`.
+
+        Raises ConnectionFailed, AuthenticationFailed among it, or Interrupted.
+        """
+        settings = self._settings
+        deadline = time.monotonic() + settings.connect_timeout_s
+        connected = connect(address, settings.family, deadline, self._cancelled, settings.send_buffer_bytes)
+        try:
+            transport = self._transport(connected.detach(), address, deadline)
+        except DataplaneError as error:
+            raise ConnectionFailed(f"broker {address}: {error}") from None
+        connection = Connection(transport, address, settings.client_id, self._cancelled)
+        try:
+            connection.learn_versions(deadline)
+            if settings.security.sasl is not None:
+                began = time.monotonic()
+                lifetime_s = authenticate(connection, settings.security.sasl, deadline)
+                connection.session_ends = None if lifetime_s is None else began + lifetime_s
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _transport(self, descriptor: int, address: Address, deadline: float) -> Transport:
+        if self._tls is None:
+            return Transport.plain(descriptor)
+        left_ms = max(int(1000 * (deadline - time.monotonic())), 1)
+        return Transport.tls(self._tls, descriptor, address.host, left_ms)

@@ -1,0 +1,34 @@
+"""How the direct producer speaks to brokers: in the clear or TLS, and as whom. No secret is in any repr."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class TlsSettings:
+    """What `_dataplane.Tls` is made of; None: OpenSSL's default, the system's authorities."""
+
+    authorities: str | None = None
+    """A file in PEM, or a directory of hashed ones."""
+    certificate: str | None = None
+    key: str | None = None
+    key_password: str | None = field(default=None, repr=False)
+    ciphers: str | None = None
+    verify: bool = True
+    verify_name: bool = True
+
+
+@dataclass(frozen=True)
+class SaslSettings:
+    """A mechanism, and what it needs."""
+
+    mechanism: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Security:
+    """What `security.protocol` stands for: SSL has `tls`, SASL_PLAINTEXT has `sasl`, SASL_SSL both."""
+
+    tls: TlsSettings | None = None
+    sasl: SaslSettings | None = None
