@@ -139,7 +139,8 @@ static void put_text(char *text, const uint8_t *from, int16_t length)
 	text[n] = '\0';
 }
 
-// What the broker says in words: of the batch, or else of the first record that it has words for.
+// What the broker says in words: of the first record that it has words for ("Timestamp ... is out of range"), or else
+// of the batch ("One or more records have been rejected").
 static bool take_text(struct fc_produce_response *r, char *text)
 {
 	const uint8_t *words, *record_words = NULL;
@@ -158,7 +159,7 @@ static bool take_text(struct fc_produce_response *r, char *text)
 	}
 	if (!take_nullable_string(r, &words, &length))
 		return false;
-	put_text(text, length > 0 ? words : record_words, length > 0 ? length : record_length);
+	put_text(text, record_length > 0 ? record_words : words, record_length > 0 ? record_length : length);
 	return true;
 }
 

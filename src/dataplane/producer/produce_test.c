@@ -100,7 +100,7 @@ static uint8_t *put_partition(
 	return put_string(to, text);
 }
 
-// A response about partitions 0 (written), 3 (refused, in words) and 9 (refused, in words of a record).
+// A response about partitions 0 (written), 3 (refused, in words of a record) and 9 (refused, in words of the batch).
 static uint32_t response(uint8_t *memory, int16_t version)
 {
 	uint8_t *to = memory;
@@ -109,8 +109,8 @@ static uint32_t response(uint8_t *memory, int16_t version)
 	to = put_string(to, topic);
 	to = fc_put_u32(to, 3);
 	to = put_partition(to, version, 0, 0, NULL, NULL);
-	to = put_partition(to, version, 3, 87, "of record 5", "one or\nmore \xc3\xa9\x7f records");
-	to = put_partition(to, version, 9, 32, "out of range", NULL);
+	to = put_partition(to, version, 3, 87, "of\nrecord \xc3\xa9\x7f 5", "one or more");
+	to = put_partition(to, version, 9, 32, NULL, "out of range");
 	to = fc_put_u32(to, 250); // throttle
 	return (uint32_t)(to - memory);
 }
@@ -131,7 +131,7 @@ static void a_response_is_read(void)
 		assert(strcmp(result.text, "") == 0);
 		assert(fc_produce_response_next(&r, &result) == 1);
 		assert(result.partition == 3 && result.error == 87 && result.base_offset == 1003);
-		assert(strcmp(result.text, version < 8 ? "" : "one or?more ??? records") == 0);
+		assert(strcmp(result.text, version < 8 ? "" : "of?record ??? 5") == 0);
 		assert(fc_produce_response_next(&r, &result) == 1);
 		assert(result.partition == 9 && result.error == 32);
 		assert(strcmp(result.text, version < 8 ? "" : "out of range") == 0);
