@@ -5,19 +5,21 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 NODES ?= 1
 PORT ?= 9092
+SECONDS ?= 60
 
 # Everything the package is made of: a change installs it again.
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-unit test-dataplane test-integration test-sanitizers check format bench
-.PHONY: kafka-up kafka-down clean
+.PHONY: fuzz kafka-up kafka-down clean
 
 help:
 	@echo "make demo        the whole pipeline on this machine: real frames in, an embedded Kafka broker, compared"
 	@echo "make test        all tests, with Apache Kafka, network namespaces and sanitizers"
 	@echo "make setup       install what is missing; the command is then $(VENV)/bin/fastcapa"
 	@echo "make check       format, lint, types and unit tests, in under a minute"
+	@echo "make fuzz        random bytes into the parsers [SECONDS=60 for each]"
 	@echo "make kafka-up    start Apache Kafka on loopback [NODES=1|3] [PORT=9092]; make kafka-down stops it"
 	@echo "make bench       CPU per packet of the whole probe, see bench/README.md"
 	@echo "make format      rewrite sources in the project's format"
@@ -70,14 +72,18 @@ check: build
 	@tools/packages check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/ruff check
-	$(VENV)/bin/clang-format --dry-run -Werror $$(find src/dataplane -name '*.[ch]')
+	$(VENV)/bin/clang-format --dry-run -Werror $$(find src/dataplane tests -name '*.[ch]')
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest tests/unit
 
 format: build
 	$(VENV)/bin/ruff format
 	$(VENV)/bin/ruff check --fix
-	$(VENV)/bin/clang-format -i $$(find src/dataplane -name '*.[ch]')
+	$(VENV)/bin/clang-format -i $$(find src/dataplane tests -name '*.[ch]')
+
+fuzz: build
+	@tools/packages test
+	FUZZ_SECONDS=$(SECONDS) $(VENV)/bin/pytest -s tests/fuzz
 
 bench: build
 	$(VENV)/bin/python bench/cpu_per_packet.py
