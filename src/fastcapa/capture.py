@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from fastcapa import _dataplane, plan
 from fastcapa._pcap import CaptureFileError, CaptureReader
@@ -11,6 +12,7 @@ from fastcapa.channel import Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import topics
+from fastcapa.kafka.direct import NotDirect, direct_settings
 from fastcapa.kafka.properties import BOOTSTRAP
 from fastcapa.signals import Stop
 from fastcapa.stats import lost
@@ -22,6 +24,9 @@ ETHERNET = 1  # DLT_EN10MB, LINKTYPE_ETHERNET
 BATCH_OVERHEAD_BYTES = 61 + 40
 # The client's own limit (message.max.bytes), which it also takes for the size of a batch.
 LIBRARY_MESSAGE_BYTES = 1_000_000
+
+ProducerName = Literal["direct", "librdkafka"]
+_NAMES: Mapping[ProducerName, str] = {"direct": "the direct producer", "librdkafka": "librdkafka"}
 
 
 class Capture:
@@ -36,6 +41,7 @@ class Capture:
         """Check, start, run to the end. Raises UsageError before anything starts, RunTimeError for what fails."""
         config = self._config
         check(config)
+        producer, why = choose_producer(config)
         machine = plan.Machine.here()
         the_plan = plan.make(config, machine)
         oldest_ns = [time for source in config.sources if (time := self._check_file(source)) is not None]
@@ -51,21 +57,21 @@ class Capture:
         names = ", ".join(source.name for source in config.sources)
         self._log(
             f"{names} -> topic {topic.name} ({len(topic.partitions)} partitions) at"
-            f" {config.properties[BOOTSTRAP]}, through librdkafka"
+            f" {config.properties[BOOTSTRAP]}, through {_NAMES[producer]}{why}"
         )
         try:
-            return self._supervise(the_plan, topic, stop)
+            return self._supervise(the_plan, topic, producer, stop)
         except NoMemoryError as error:
             if not the_plan.hugepages:
                 raise
             # Others took them after the plan was made, or they are not all of the kind that DPDK can use.
             self._log(f"no hugepages after all ({error})")
-            return self._supervise(plan.make(config, machine.without_hugepages()), topic, stop)
+            return self._supervise(plan.make(config, machine.without_hugepages()), topic, producer, stop)
 
-    def _supervise(self, the_plan: plan.Plan, topic: topics.Topic, stop: Stop) -> Outcome:
+    def _supervise(self, the_plan: plan.Plan, topic: topics.Topic, producer: ProducerName, stop: Stop) -> Outcome:
         for note in the_plan.notes:
             self._log(note)
-        return Supervisor(self._settings(the_plan, topic), self._log).run(stop)
+        return Supervisor(self._settings(the_plan, topic, producer), self._log).run(stop)
 
     def _check_file(self, source: Source) -> int | None:
         """Return the time of a file's first frame, ns, or None; raise RunTimeError if it cannot be sent."""
@@ -103,16 +109,20 @@ class Capture:
             " --timestamps now"
         )
 
-    def _settings(self, the_plan: plan.Plan, topic: topics.Topic) -> Settings:
+    def _settings(self, the_plan: plan.Plan, topic: topics.Topic, producer: ProducerName) -> Settings:
         config = self._config
         wanted = _number(config.properties.get("message.max.bytes", str(LIBRARY_MESSAGE_BYTES)))
         limit = min(wanted, topic.max_message_bytes or wanted)
-        properties = {**config.properties, "message.max.bytes": str(max(limit, 1000))}
+        properties = config.properties
+        if producer == "librdkafka":  # which does not ask the topic; the direct producer does, all the time
+            properties = {**properties, "message.max.bytes": str(max(limit, 1000))}
         return Settings(
             config=config.model_copy(update={"properties": properties}),
             plan=the_plan,
             partitions=len(topic.partitions),
             value_bytes_max=max(limit - BATCH_OVERHEAD_BYTES, 0),
+            producer=producer,
+            batch_bytes_max=topic.max_message_bytes or LIBRARY_MESSAGE_BYTES,
         )
 
 
@@ -146,6 +156,22 @@ def check(config: CaptureConfig) -> None:
             f"Kafka property '{key}': {config.properties[key]} would allow gaps or duplicates; if they may be, add"
             " -X enable.idempotence=false"
         )
+
+
+def choose_producer(config: CaptureConfig) -> tuple[ProducerName, str]:
+    """Return the producer, and what is to be said about the choice: "", or a reason in brackets.
+
+    Raises UsageError when the direct one is wanted and cannot be.
+    """
+    if config.producer == "librdkafka":
+        return "librdkafka", ""
+    try:
+        direct_settings(config.properties)
+    except NotDirect as error:
+        if config.producer == "direct":
+            raise UsageError(f"--producer direct: {error}; change it, or take --producer librdkafka") from None
+        return "librdkafka", f" ({error})"
+    return "direct", ""
 
 
 def _number(text: str) -> int:

@@ -10,7 +10,7 @@ unless we lost some), or "error" (text, errno) when it could not start.
 import json
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -26,6 +26,10 @@ class Settings(BaseModel):
     partitions: int
     value_bytes_max: int
     """The largest frame that the topic takes."""
+    producer: Literal["direct", "librdkafka"]
+    """The one that was chosen."""
+    batch_bytes_max: int
+    """The largest record batch that the topic takes, as far as the supervisor knows."""
 
 
 class Channel:

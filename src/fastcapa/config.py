@@ -50,9 +50,11 @@ class CaptureConfig(BaseModel):
 
     sources: Annotated[tuple[Source, ...], Field(min_length=1, max_length=32)]
     topic: str
-    properties: dict[str, str]
+    properties: dict[str, str] = Field(repr=False)  # passwords are among them
     """librdkafka properties, bootstrap.servers among them."""
-    producer: Literal["auto", "librdkafka"] = "auto"
+    producer: Literal["auto", "direct", "librdkafka"] = "auto"
+    buffer_memory: int = Field(64, ge=1, le=1 << 20)
+    """Of each tx worker of the direct producer, MiB."""
     filter: str = Field("", max_length=4095)
     """pcap-filter(7); empty: every packet."""
 

@@ -5,25 +5,34 @@ closes, the supervisor is gone: the engine drains and ends.
 """
 
 import os
+import queue
 import re
 import select
 import signal
 import socket
 import sys
+import syslog
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastcapa import _dataplane, stats
 from fastcapa.channel import Channel, Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
+from fastcapa.errors import RunTimeError
+from fastcapa.kafka.direct import direct_settings
 from fastcapa.plan import Plan
 from fastcapa.rows import SourceRow, WorkerRow
 from fastcapa.signals import STOP_SIGNALS
 
+if TYPE_CHECKING:
+    from fastcapa.kafka.control import Control
+
 POLL_S = 0.02
 SNAPSHOT_S = 1.0
+# Stopped while it starts, a run still ends with its report if Kafka answers within this.
+PATIENCE_S = 1.0
 
 _PCI_ADDRESS = re.compile(r"(pci:)?([0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7](,|$)")
 _KINDS = {
@@ -47,6 +56,9 @@ class Engine:
         self._delivered = 0
         self._delivered_at = self._started
         self._pipeline: _dataplane.Pipeline | None = None
+        self._control: Control | None = None
+        self._patience_ends = 0.0  # monotonic
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()  # writer: any thread; reader: this one, for the log
 
     def run(self) -> None:
         """Open, start, watch, drain, and send the final report."""
@@ -65,12 +77,19 @@ class Engine:
             partitions=self._settings.partitions,
             value_bytes_max=self._settings.value_bytes_max,
             partition=config.partition,
-            properties=config.properties,
+            properties=config.properties if self._settings.producer == "librdkafka" else {},
+            direct=self._direct_settings(),
         )
+        self._control = self._make_control(pipeline)
         for source, mbufs in zip(config.sources, plan.mbufs, strict=True):
             pipeline.add_source(**_source_arguments(config, plan, source, mbufs))
+        if self._control is not None:
+            self._patience_ends = time.monotonic() + PATIENCE_S
+            self._control.prepare(self._gives_up)
         self._cpu_started = time.process_time()
         pipeline.start(list(plan.worker_cpus))
+        if self._control is not None:
+            self._control.start()
         self._started = time.monotonic()
         clocks = [f"{source.name}: {row['clock']}" for source, row in self._named_sources(pipeline)]
         self._channel.send({"type": "started", "clocks": clocks})
@@ -79,8 +98,52 @@ class Engine:
         self._watch(pipeline)
         self._finish(pipeline)
 
+    def _direct_settings(self) -> "_dataplane.DirectSettings | None":
+        """Return the data plane's part of the direct producer's settings, None for librdkafka."""
+        config = self._settings.config
+        if self._settings.producer == "librdkafka":
+            return None
+        settings = direct_settings(config.properties)
+        return {
+            "client_id": settings.client_id,
+            "codec": settings.codec,
+            "codec_level": settings.codec_level,
+            "linger_us": settings.linger_us,
+            "batch_bytes_max": settings.batch_bytes_max,
+            "buffer_bytes": config.buffer_memory << 20,
+            "request_timeout_ms": settings.request_timeout_ms,
+            "delivery_timeout_ms": settings.delivery_timeout_ms,
+            "retry_backoff_ms": settings.retry_backoff_ms,
+            "retry_backoff_max_ms": settings.retry_backoff_max_ms,
+        }
+
+    def _make_control(self, pipeline: _dataplane.Pipeline) -> "Control | None":
+        config = self._settings.config
+        if self._settings.producer == "librdkafka":
+            return None
+        from fastcapa.kafka.control import Control  # noqa: PLC0415 -- a third of a second, and not needed by librdkafka
+
+        return Control(
+            pipeline,
+            direct_settings(config.properties),
+            config.topic,
+            workers=len(config.sources) * config.rx_queues * config.tx_workers,
+            batch_bytes_max=self._settings.batch_bytes_max,
+            log=self._lines.put,
+        )
+
+    def _gives_up(self) -> bool:
+        """Whether a stop was asked for while nothing runs that it could stop, and Kafka does not answer soon."""
+        if not self._channel.closed and select.select([self._channel], [], [], 0)[0]:
+            self._receive_commands()
+        if self._drain_s is None and not self._channel.closed:
+            self._patience_ends = time.monotonic() + PATIENCE_S
+        return time.monotonic() > self._patience_ends
+
     def close(self) -> None:
         """Free what is left after a failure."""
+        if self._control is not None:
+            self._control.stop()
         if self._pipeline is not None:
             self._pipeline.close()
 
@@ -95,7 +158,7 @@ class Engine:
             pipeline.sources(),
             [source.name for source in self._settings.config.sources],
             seconds=time.monotonic() - self._started,
-            producer="librdkafka",
+            producer=self._settings.producer,
         )
 
     def stop(self, timeout_s: float) -> None:
@@ -137,8 +200,8 @@ class Engine:
         }
 
     def _over(self, workers: list[WorkerRow]) -> bool:
-        """Whether the drain has to begin: the supervisor is gone, all sources have ended, or the time is over."""
-        if self._channel.closed:
+        """Whether the drain has to begin: the supervisor or the control side is gone, all sources have ended, ..."""
+        if self._channel.closed or (self._control is not None and self._control.failed):
             return True
         duration = self._settings.config.duration
         if duration and time.monotonic() - self._started >= duration:
@@ -154,14 +217,21 @@ class Engine:
             return
         if not select.select([self._channel], [], [], POLL_S)[0]:
             return
+        self._receive_commands()
+
+    def _receive_commands(self) -> None:
         for message in self._channel.receive():
             self.stop(message["stop"])
 
     def _send_events(self, pipeline: _dataplane.Pipeline) -> None:
+        while not self._lines.empty():
+            self._channel.send({"type": "log", "level": syslog.LOG_WARNING, "text": self._lines.get()})
         for level, text in pipeline.events():
             self._channel.send({"type": "log", "level": level, "text": text})
 
     def _finish(self, pipeline: _dataplane.Pipeline) -> None:
+        if self._control is not None:
+            self._control.stop()
         self._send_events(pipeline)
         report = self._report(pipeline) | {"cost": self._cost()}
         failed = any(row["failed"] for row in pipeline.workers() if row["role"] == "rx")
@@ -235,6 +305,9 @@ def main() -> int:
         engine.run()
     except _dataplane.DataplaneError as error:
         channel.send({"type": "error", "text": str(error), "errno": error.errno})
+        return 1
+    except RunTimeError as error:
+        channel.send({"type": "error", "text": str(error), "errno": 0})
         return 1
     finally:
         engine.close()

@@ -120,7 +120,7 @@ def test_ctrl_c_while_the_engine_starts(broker: str, tmp_path: Path) -> None:
         text=True,
         start_new_session=True,
     )
-    probe.wait_for_line(process, "through librdkafka")  # the engine comes next
+    probe.wait_for_line(process, "through the direct producer")  # the engine comes next
     os.killpg(process.pid, signal.SIGINT)
     run = probe.finish(process)
     assert run.status == 0, run.stderr

@@ -41,7 +41,8 @@ def test_it_survives_the_way_to_the_engine() -> None:
         ("count", -1, "--count -1: "),
         ("drain_timeout", -0.1, "--drain-timeout -0.1: "),
         ("drain_timeout", float("nan"), "--drain-timeout nan: "),
-        ("producer", "direct", "--producer direct: "),
+        ("producer", "other", "--producer other: "),
+        ("buffer_memory", 0, "--buffer-memory 0: "),
         ("unknown", 1, "--unknown 1: "),
     ],
 )

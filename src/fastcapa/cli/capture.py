@@ -54,7 +54,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_kafka(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Kafka")
     properties.add_arguments(group)
-    group.add_argument("--producer", choices=["auto", "librdkafka"], help="what writes to Kafka (auto)")
+    group.add_argument("--producer", choices=["auto", "direct", "librdkafka"], help="what writes to Kafka (auto)")
     group.add_argument(
         "--partition",
         choices=["sticky", "flow", "queue", "key"],
@@ -98,6 +98,7 @@ def _add_tuning(parser: argparse.ArgumentParser) -> None:
         ("--tx-ring", "N", "packets between an rx worker and its tx workers, a power of two (2048)"),
         ("--tx-workers", "N", "tx workers per ring, each with its own connection to Kafka (1)"),
         ("--tx-burst", "N", "packets taken from the ring at once (256)"),
+        ("--buffer-memory", "MIB", "batches of each tx worker of the direct producer (64)"),
     ):
         group.add_argument(flag, type=int, metavar=metavar, help=text)
     group.add_argument(

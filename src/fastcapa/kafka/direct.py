@@ -12,12 +12,12 @@ from fastcapa.kafka.address import Address
 from fastcapa.kafka.properties import BOOTSTRAP
 from fastcapa.kafka.security import SaslSettings, Security, TlsSettings
 
-CODECS = {"none": 0, "lz4": 3, "zstd": 4}  # numbers of a record batch's attributes; enum fc_codec
+CODECS = ("none", "lz4", "zstd")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 # Produce versions that brokers take zstd in (KIP-110).
 ZSTD_PRODUCE_VERSION = 7
-# Record batch header (61 bytes, Kafka's message format v2) and the most a record with our key adds around its value.
-BATCH_OVERHEAD_BYTES = 61 + 40
+# Smaller ones would cost a request for some packets.
+BATCH_BYTES_MIN = 16_384
 
 # Other names for the same thing, as in librdkafka. The one given last wins.
 _ALIASES = {
@@ -92,11 +92,13 @@ class DirectSettings:
     security: Security
     client_id: str
     family: socket.AddressFamily
-    codec: int
+    codec: str
     codec_level: int
     """0: the codec's default."""
     linger_us: int
     batch_bytes_max: int
+    message_bytes_max: int
+    """A single packet may be larger than `batch_bytes_max`, not than this; a topic may take less."""
     request_timeout_ms: int
     delivery_timeout_ms: int
     """0: never."""
@@ -115,11 +117,11 @@ class DirectSettings:
     @property
     def produce_version_min(self) -> int:
         """The lowest version of Produce that will do."""
-        return ZSTD_PRODUCE_VERSION if self.codec == CODECS["zstd"] else 0
+        return ZSTD_PRODUCE_VERSION if self.codec == "zstd" else 0
 
 
-def direct_settings(properties: Mapping[str, str], snaplen: int) -> DirectSettings:
-    """Return the settings; raise NotDirect. `snaplen`: bytes of the largest frame that may come."""
+def direct_settings(properties: Mapping[str, str]) -> DirectSettings:
+    """Return the settings; raise NotDirect."""
     given = _Properties(properties)
     _check_promises(given)
     codec = given.choice("compression.type", "none")
@@ -133,10 +135,11 @@ def direct_settings(properties: Mapping[str, str], snaplen: int) -> DirectSettin
         bootstrap=_bootstrap(given),
         client_id=given.text("client.id", "fastcapa"),
         family=_FAMILIES[given.choice("broker.address.family", "any")],
-        codec=CODECS[codec],
+        codec=codec,
         codec_level=max(level, 0),
         linger_us=given.microseconds("linger.ms", "5"),
-        batch_bytes_max=min(_batch_size(given, message_bytes, snaplen), message_bytes),
+        batch_bytes_max=min(_batch_size(given), message_bytes),
+        message_bytes_max=message_bytes,
         request_timeout_ms=given.number("request.timeout.ms", 30_000),
         delivery_timeout_ms=given.number("message.timeout.ms", 300_000),
         retry_backoff_ms=given.number("retry.backoff.ms", 100),
@@ -200,12 +203,10 @@ def _check_promises(given: _Properties) -> None:
         raise NotDirect("socket.nagle.disable", "the direct producer always disables it")
 
 
-def _batch_size(given: _Properties, message_bytes: int, snaplen: int) -> int:
-    """Return batch.size. In librdkafka a frame may be larger than it; here it is the size of the memory."""
+def _batch_size(given: _Properties) -> int:
     size = given.number("batch.size", 1_000_000)
-    needed = min(snaplen + BATCH_OVERHEAD_BYTES, message_bytes)
-    if size < needed:
-        raise NotDirect("batch.size", f"{size} does not hold a frame of {snaplen} bytes (-s); {needed} does")
+    if size < BATCH_BYTES_MIN:
+        raise NotDirect("batch.size", f"{size} is less than the direct producer's smallest batch, {BATCH_BYTES_MIN}")
     return size
 
 

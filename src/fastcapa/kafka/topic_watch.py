@@ -42,6 +42,7 @@ class TopicWatch:
         self._tasks = tasks
         self._troubles = troubles
         self._batch_bytes_max = batch_bytes_max
+        self._message_bytes_max = settings.message_bytes_max
         self._backoff = Backoff(settings.retry_backoff_ms / 1000, settings.retry_backoff_max_ms / 1000)
         self._unreachable = Backoff(settings.reconnect_backoff_ms / 1000, settings.reconnect_backoff_max_ms / 1000)
         self._calm_s = 2 * settings.retry_backoff_max_ms / 1000
@@ -127,7 +128,8 @@ class TopicWatch:
             self._due = float("inf")
 
     def _publish(self) -> None:
-        current = (list(self.metadata.leader_nodes), self._batch_bytes_max)
+        limit = min(self._batch_bytes_max, self._message_bytes_max)
+        current = (list(self.metadata.leader_nodes), limit)
         if self._asked or current != self._published:
             self._pipeline.direct_topic(*current)
         self._asked = False
