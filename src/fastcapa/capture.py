@@ -40,11 +40,9 @@ class Capture:
     def run(self, stop: Stop) -> Outcome:
         """Check, start, run to the end. Raises UsageError before anything starts, RunTimeError for what fails."""
         config = self._config
-        check(config)
         producer, why = choose_producer(config)
         machine = plan.Machine.here()
-        the_plan = plan.make(config, machine)
-        oldest_ns = [time for source in config.sources if (time := self._check_file(source)) is not None]
+        the_plan, oldest_ns = self._prepare(machine)
         topic = topics.describe(
             config.properties,
             config.topic,
@@ -66,15 +64,27 @@ class Capture:
                 raise
             # Others took them after the plan was made, or they are not all of the kind that DPDK can use.
             self._log(f"no hugepages after all ({error})")
-            return self._supervise(plan.make(config, machine.without_hugepages()), topic, producer, stop)
+            smaller = plan.make(config, machine.without_hugepages(), plan.source_nodes(config))
+            return self._supervise(smaller, topic, producer, stop)
+
+    def prepare(self) -> plan.Plan:
+        """Check everything that can be known without a broker, and return the plan; raises as run() does."""
+        return self._prepare(plan.Machine.here())[0]
+
+    def _prepare(self, machine: plan.Machine) -> tuple[plan.Plan, list[int]]:
+        """Return the plan and the times, ns, of the first frames of files."""
+        config = self._config
+        check(config)
+        the_plan = plan.make(config, machine, plan.source_nodes(config))
+        return the_plan, [time for source in config.sources if (time := self._check_source(source)) is not None]
 
     def _supervise(self, the_plan: plan.Plan, topic: topics.Topic, producer: ProducerName, stop: Stop) -> Outcome:
         for note in the_plan.notes:
             self._log(note)
         return Supervisor(self._settings(the_plan, topic, producer), self._log).run(stop)
 
-    def _check_file(self, source: Source) -> int | None:
-        """Return the time of a file's first frame, ns, or None; raise RunTimeError if it cannot be sent."""
+    def _check_source(self, source: Source) -> int | None:
+        """Return the time of a file's first frame, ns, or None; raise RunTimeError if it cannot be captured from."""
         if source.kind is SourceKind.INTERFACE:
             _check_interface(source.name)
         if source.kind is not SourceKind.FILE:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from fastcapa import cpu_list
 from fastcapa.errors import UsageError
 
 SNAPLEN_MAX = 262_144  # libpcap's limit for Ethernet; the data plane's FC_FRAME_BYTES_MAX
@@ -90,6 +91,8 @@ class CaptureConfig(BaseModel):
     drain_timeout: float = Field(30, ge=0, le=86_400)
     """Seconds that the drain may take."""
     oversubscribe: bool = False
+    lcores: str | None = None
+    """CPUs of the workers, "2,4-7", in the order rx worker of queue 0, its tx workers, ...; None: the plan chooses."""
     fail_on_loss: bool = False
     report: str | None = None
     """File for the final report, "-" for standard output."""
@@ -105,6 +108,13 @@ class CaptureConfig(BaseModel):
         if value & (value - 1):
             lower = 1 << (value.bit_length() - 1)
             raise ValueError(f"a power of two is needed, such as {lower} or {2 * lower}")
+        return value
+
+    @field_validator("lcores")
+    @classmethod
+    def _cpu_list(cls, value: str | None) -> str | None:
+        if value is not None:
+            cpu_list.parse(value)
         return value
 
     @model_validator(mode="after")

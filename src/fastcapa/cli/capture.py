@@ -5,8 +5,10 @@ import contextlib
 import sys
 from pathlib import Path
 
+from fastcapa import plan, resolved
 from fastcapa.capture import Capture, exit_code
 from fastcapa.config import CaptureConfig, SourceKind, validate
+from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import properties
 from fastcapa.kafka.topics import check_name
 from fastcapa.report import check_target, write_report
@@ -84,6 +86,9 @@ def _add_capture(parser: argparse.ArgumentParser) -> None:
         "--headers", action="store_true", help="source, queue, sequence, nanoseconds and original length as headers"
     )
     group.add_argument("--report", metavar="FILE", help="write the final report as JSON; - for standard output")
+    group.add_argument(
+        "--check", action="store_true", help="validate, print the resolved configuration and the plan, start nothing"
+    )
     group.add_argument("--fail-on-loss", action="store_true", help="exit code 3 if a packet was lost")
 
 
@@ -102,6 +107,11 @@ def _add_tuning(parser: argparse.ArgumentParser) -> None:
     ):
         group.add_argument(flag, type=int, metavar=metavar, help=text)
     group.add_argument(
+        "--lcores",
+        metavar="CPUS",
+        help="CPUs of the workers: 2,4-7 (rx worker of queue 0, its tx workers, queue 1, ...; chosen by the plan)",
+    )
+    group.add_argument(
         "--oversubscribe", action="store_true", help="let workers share CPUs when there are more of them"
     )
 
@@ -109,7 +119,8 @@ def _add_tuning(parser: argparse.ArgumentParser) -> None:
 def configuration(args: argparse.Namespace) -> CaptureConfig:
     """Return the checked configuration of a parsed command line."""
     values = dict(vars(args))
-    values.pop("run")
+    for name in ("run", "check"):
+        values.pop(name, None)
     brokers, file, overrides = (values.pop(k, None) for k in ("brokers", "kafka_config", "properties"))
     values["topic"] = check_name(values.get("topic"))
     values["properties"] = properties.load(brokers, Path(file) if file else None, overrides or [])
@@ -128,10 +139,27 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def _check(config: CaptureConfig) -> int:
+    """Print what would be started and on which CPUs; raise UsageError for whatever would keep it from starting."""
+    try:
+        the_plan = Capture(config, log).prepare()
+    except RunTimeError as error:
+        raise UsageError(str(error)) from None
+    print("# configuration")
+    for line in resolved.lines(config):
+        print(line)
+    print("# plan")
+    for line in (*plan.table(config, the_plan), *the_plan.notes):
+        print(line)
+    return Exit.DONE
+
+
 def run(args: argparse.Namespace) -> int:
     """Capture until the sources end, a limit is reached or a signal comes; return the exit code."""
     config = configuration(args)
     check_target(config.report)
+    if "check" in args:
+        return _check(config)
     with stop_signals() as stop:
         outcome = Capture(config, log).run(stop)
     for line in closing_lines(outcome.report):
