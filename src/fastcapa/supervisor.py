@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from fastcapa.channel import Channel, Settings
 from fastcapa.errors import FastcapaError, RunTimeError, UsageError
+from fastcapa.repeated import RepeatedLines
 from fastcapa.signals import STOP_SIGNALS, Stop, nothing
 from fastcapa.stats import Report
 
@@ -81,7 +82,7 @@ class Supervisor:
         self._error: FastcapaError | None = None
         self._deadline: float | None = None
         self._cpu_started = time.process_time()
-        self._repeated: collections.Counter[str] = collections.Counter()
+        self._repeated = RepeatedLines()
 
     def run(self, stop: Stop) -> Outcome:
         """Start the engine and watch it until it ends.
@@ -182,8 +183,7 @@ class Supervisor:
 
     def _log_event(self, text: str) -> None:
         """Log a line of the engine; one that repeats (a broker that is away) at powers of ten only."""
-        self._repeated[text] += 1
-        count = self._repeated[text]
+        count = self._repeated.count(text)
         if count == 1:
             self._log(text)
         elif str(count).rstrip("0") == "1":
