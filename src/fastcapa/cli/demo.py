@@ -33,7 +33,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "demo",
-        help="show the whole pipeline on this machine: no privilege, no broker, no network needed",
         description="Send real frames through the whole probe to an embedded Kafka broker, read them back and compare "
         "every byte.",
         allow_abbrev=False,

@@ -7,16 +7,23 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # ruff: noqa: E402
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from fastcapa import __version__
-from fastcapa.cli import capture, demo, read
 from fastcapa.errors import Exit, FastcapaError
 
-SUBCOMMANDS = (capture, read, demo)
+# Modules of fastcapa.cli and their line of help: only the one that runs is loaded, with the libraries that it needs.
+SUBCOMMANDS = {
+    "capture": "write every packet of an interface, device or capture file to a Kafka topic",
+    "read": "write a topic to a capture file, or to another program's standard input",
+    "demo": "show the whole pipeline on this machine: no privilege, no broker, no network needed",
+    "devices": "list what can be captured from, with driver, queues, timestamps, link and the option to type",
+    "doctor": "say what this host lacks for the job, each with the command that mends it",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -26,15 +33,19 @@ class _Parser(argparse.ArgumentParser):
         self.exit(Exit.BAD_USAGE, f"fastcapa: {message} (`{self.prog} --help` lists the options)\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; each subcommand sets `run` on the parsed arguments."""
+def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser for a command line; its subcommand sets `run` on the parsed arguments."""
     parser = _Parser(
         prog="fastcapa", description="A packet-to-Kafka probe: every packet one message, every loss counted."
     )
     parser.add_argument("--version", action="version", version=f"fastcapa {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for subcommand in SUBCOMMANDS:
-        subcommand.add_parser(subparsers)
+    wanted = next((argument for argument in argv if not argument.startswith("-")), None)
+    for name, text in SUBCOMMANDS.items():
+        if name == wanted:
+            importlib.import_module(f"fastcapa.cli.{name}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=text)
     return parser
 
 
@@ -52,8 +63,9 @@ def _open_standard_streams() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code (see `Exit`)."""
     _open_standard_streams()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    args = build_parser(arguments).parse_args(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    args = build_parser().parse_args(argv)
     try:
         return int(args.run(args))
     except FastcapaError as error:

@@ -17,7 +17,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "read",
-        help="write a topic to a capture file, or to another program's standard input",
         description="Write the frames of a topic, in order, as a capture file, or | tcpdump -r -",
         allow_abbrev=False,
     )
