@@ -43,6 +43,11 @@ cdef object last_error(int status):
     return DataplaneError(c.fc_last_error().decode("utf-8", "replace"), -status)
 
 
+def versions():
+    """Return names and versions of the libraries below the data plane, with a comma between them."""
+    return c.fc_versions().decode("utf-8", "replace")
+
+
 def eal_start(list arguments not None):
     """Start DPDK's EAL with `arguments` (program name first); once per process."""
     cdef int count = len(arguments), status
@@ -61,6 +66,35 @@ def eal_start(list arguments not None):
 def cycles_per_second():
     """Return how many of the workers' cycles a second has; after eal_start()."""
     return c.fc_cycles_per_second()
+
+
+def device_describe(str devargs not None):
+    """Return what a DPDK device says of itself, by the names of struct fc_device_info; eal_start() comes first."""
+    cdef c.fc_device_info info
+    cdef int status
+    devargs_bytes = devargs.encode("utf-8", "surrogateescape")
+    cdef const char *text = devargs_bytes
+    with nogil:
+        status = c.fc_device_describe(text, &info)
+    if status != 0:
+        raise last_error(status)
+    return {
+        "driver": (<bytes>info.driver).decode("utf-8", "replace"),
+        "mac": (<bytes>info.mac).decode(),
+        "rx_queues_max": info.rx_queues_max,
+        "rx_descriptors_min": info.rx_descriptors_min,
+        "rx_descriptors_max": info.rx_descriptors_max,
+        "rx_descriptors_align": info.rx_descriptors_align,
+        "mtu_max": info.mtu_max,
+        "frame_bytes_max": info.frame_bytes_max,
+        "hash_key_bytes": info.hash_key_bytes,
+        "reta_entries": info.reta_entries,
+        "numa_node": info.numa_node,
+        "link_up": bool(info.link_up),
+        "speed_mbps": info.speed_mbps,
+        "hash_types": (<bytes>info.hash_types).decode().split(),
+        "rx_offloads": (<bytes>info.rx_offloads).decode().split(),
+    }
 
 
 def filter_check(str expression not None, *, bint in_kernel):

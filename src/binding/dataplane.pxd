@@ -1,6 +1,6 @@
 # Declarations of dataplane.h and producer/transport.h, nothing else. What each means is said there.
 from libc.stddef cimport size_t
-from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "dataplane.h" nogil:
@@ -142,12 +142,31 @@ cdef extern from "dataplane.h" nogil:
     struct fc_transport:
         pass
 
+    struct fc_device_info:
+        char *driver
+        char *mac
+        uint16_t rx_queues_max
+        uint16_t rx_descriptors_min
+        uint16_t rx_descriptors_max
+        uint16_t rx_descriptors_align
+        uint16_t mtu_max
+        uint32_t frame_bytes_max
+        uint8_t hash_key_bytes
+        uint16_t reta_entries
+        int numa_node
+        bint link_up
+        uint32_t speed_mbps
+        char *hash_types
+        char *rx_offloads
+
     struct fc_pipeline:
         pass
 
     const char *fc_last_error()
+    const char *fc_versions()
     int fc_eal_start(int argc, char **argv)
     uint64_t fc_cycles_per_second()
+    int fc_device_describe(const char *devargs, fc_device_info *info)
     int fc_filter_check(const char *expression, bint in_kernel)
     int fc_property_check(const char *key, const char *value)
     fc_pipeline *fc_pipeline_create(const fc_pipeline_config *config)

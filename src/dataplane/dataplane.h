@@ -148,6 +148,25 @@ struct fc_source_row {
 	char clock[48]; // which clock stamps its packets
 };
 
+// ---- what a DPDK device says of itself
+// -------------------------------------------------------------------------------
+
+struct fc_device_info {
+	char driver[64];
+	char mac[18];
+	uint16_t rx_queues_max;
+	uint16_t rx_descriptors_min, rx_descriptors_max, rx_descriptors_align; // max 0: the driver names no limit
+	uint16_t mtu_max;
+	uint32_t frame_bytes_max;
+	uint8_t hash_key_bytes; // of RSS; 0: the key cannot be set
+	uint16_t reta_entries;  // RSS redirection table; 0: there is none
+	int numa_node;          // -1: not known
+	bool link_up;           // many devices know only once they are started
+	uint32_t speed_mbps;    // 0: not known
+	char hash_types[512];   // packet types it can hash for RSS, words with a space between them
+	char rx_offloads[512];  // DPDK's names, likewise
+};
+
 // ---- functions ------------------------------------------------------------------------------------------------------
 
 struct fc_pipeline;
@@ -156,11 +175,18 @@ struct fc_pipeline;
 // call.
 const char *fc_last_error(void);
 
+// Names and versions of the libraries below us, with a comma between them. Any thread; valid until its next call.
+const char *fc_versions(void);
+
 // Starts DPDK's EAL, once per process; argv as rte_eal_init() takes it, borrowed for the process's life.
 int fc_eal_start(int argc, char **argv);
 
 // Cycles of the workers' counters in a second; after the EAL has started. Any thread.
 uint64_t fc_cycles_per_second(void);
+
+// Opens the device that `devargs` name, fills `info` and closes the device again. After fc_eal_start(), in a process
+// that captures nothing.
+int fc_device_describe(const char *devargs, struct fc_device_info *info);
 
 // Checks without an EAL, for the supervisor; any thread. 0, or -EINVAL. `in_kernel`: for kernel interfaces only.
 int fc_filter_check(const char *expression, bool in_kernel);

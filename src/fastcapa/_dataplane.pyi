@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from fastcapa.rows import SourceRow, WorkerRow
+from fastcapa.rows import DeviceInfo, SourceRow, WorkerRow
 
 SOURCE_FILE: int
 SOURCE_INTERFACE: int
@@ -12,8 +12,10 @@ SOURCE_MEMORY: int
 class DataplaneError(Exception):
     errno: int
 
+def versions() -> str: ...
 def eal_start(arguments: list[str]) -> None: ...
 def cycles_per_second() -> int: ...
+def device_describe(devargs: str) -> DeviceInfo: ...
 def filter_check(expression: str, *, in_kernel: bool) -> None: ...
 def property_check(key: str, value: str) -> None: ...
 

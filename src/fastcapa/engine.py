@@ -6,7 +6,6 @@ closes, the supervisor is gone: the engine drains and ends.
 
 import os
 import queue
-import re
 import select
 import signal
 import socket
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from fastcapa import _dataplane, stats
 from fastcapa.channel import Channel, Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
+from fastcapa.devargs import is_pci
 from fastcapa.errors import RunTimeError
 from fastcapa.kafka.direct import direct_settings
 from fastcapa.plan import Plan
@@ -34,7 +34,6 @@ SNAPSHOT_S = 1.0
 # Stopped while it starts, a run still ends with its report if Kafka answers within this.
 PATIENCE_S = 1.0
 
-_PCI_ADDRESS = re.compile(r"(pci:)?([0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7](,|$)")
 _KINDS = {
     SourceKind.FILE: _dataplane.SOURCE_FILE,
     SourceKind.INTERFACE: _dataplane.SOURCE_INTERFACE,
@@ -256,14 +255,9 @@ def _eal_arguments(config: CaptureConfig, plan: Plan) -> list[str]:
         arguments += ["--in-memory"]  # no files in hugetlbfs: nothing is left behind by a crash
     else:
         arguments += ["--no-huge", "-m", str((plan.memory_bytes >> 20) + 1)]
-    pci = [s.name for s in config.sources if s.kind is SourceKind.DEVICE and _is_pci(s.name)]
+    pci = [s.name for s in config.sources if s.kind is SourceKind.DEVICE and is_pci(s.name)]
     arguments += [f"--allow={name}" for name in pci] if pci else ["--no-pci"]
     return arguments
-
-
-def _is_pci(devargs: str) -> bool:
-    """Whether devargs begin with a PCI address ("0000:3b:00.0,…", "af:00.0") and not with a virtual device's name."""
-    return _PCI_ADDRESS.match(devargs) is not None
 
 
 def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, mbufs: int) -> dict[str, Any]:

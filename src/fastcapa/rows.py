@@ -1,4 +1,4 @@
-"""Rows of counters as the data plane gives them; dataplane.h says what each counts."""
+"""Rows as the data plane gives them; dataplane.h says what each field is."""
 
 from typing import Literal, TypedDict
 
@@ -25,3 +25,23 @@ class WorkerRow(_WorkerRow, total=False):
     ring_queued: int
     losses: dict[str, int] | None
     """Lost at the source on this queue: missed, errors, no_mbuf. None: the source knows only its total."""
+
+
+class DeviceInfo(TypedDict):
+    """What a DPDK device says of itself."""
+
+    driver: str
+    mac: str
+    rx_queues_max: int
+    rx_descriptors_min: int
+    rx_descriptors_max: int
+    rx_descriptors_align: int
+    mtu_max: int
+    frame_bytes_max: int
+    hash_key_bytes: int
+    reta_entries: int
+    numa_node: int
+    link_up: bool
+    speed_mbps: int
+    hash_types: list[str]
+    rx_offloads: list[str]

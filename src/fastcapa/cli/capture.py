@@ -34,7 +34,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "capture",
-        help="write every packet of an interface, device or capture file to a Kafka topic",
         description="Write every packet as one Kafka message: key = microseconds since the epoch, value = the frame.",
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,

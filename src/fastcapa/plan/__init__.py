@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fastcapa import cpu_list
+from fastcapa import cpu_list, devargs
 from fastcapa.config import CaptureConfig, SourceKind
 from fastcapa.errors import UsageError
 from fastcapa.plan import memory, placement
@@ -60,11 +60,9 @@ def make(config: CaptureConfig, machine: Machine, nodes: Sequence[int] | None = 
 
 def source_nodes(config: CaptureConfig) -> list[int]:
     """Return the NUMA node of each source of this machine; -1: a file, a virtual device, or one node only."""
-    names = (
-        source.name.split(",")[0].removeprefix("pci:") if source.kind is not SourceKind.FILE else ""
-        for source in config.sources
-    )
-    return [device_node(name) for name in names]
+    return [
+        -1 if source.kind is SourceKind.FILE else device_node(devargs.name(source.name)) for source in config.sources
+    ]
 
 
 def table(config: CaptureConfig, plan: Plan) -> list[str]:

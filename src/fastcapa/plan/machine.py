@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fastcapa import cpu_list
+from fastcapa import sysfs as sysfs_files
 
 MIB = 1 << 20
 
@@ -102,7 +103,7 @@ def device_node(name: str, sysfs: Path = Path("/sys")) -> int:
     for path in (sysfs / "class/net" / name / "device", sysfs / "bus/pci/devices" / name):
         # A virtio interface's own device has no node; the PCI device above it has.
         for directory in (path, path.resolve().parent):
-            number = _number(directory / "numa_node")
+            number = sysfs_files.number(directory / "numa_node")
             if number is not None:
                 return number
     return -1
@@ -113,7 +114,7 @@ def hugepage_bytes(directory: Path, which: str) -> int:
     total = 0
     for size in directory.glob("hugepages-*kB"):
         kb = size.name.removeprefix("hugepages-").removesuffix("kB")
-        total += (_number(size / which) or 0) * int(kb) * 1024 if kb.isdigit() else 0
+        total += (sysfs_files.number(size / which) or 0) * int(kb) * 1024 if kb.isdigit() else 0
     return total
 
 
@@ -148,7 +149,7 @@ def _siblings(cpu: Path) -> tuple[int, ...]:
 def cgroup_files(sysfs: Path, procfs: Path, controller: str, name: str) -> list[Path]:
     """Return the paths of a cgroup file from our own cgroup up to the root, version 2 and then version 1."""
     files: list[Path] = []
-    for line in (_text(procfs / "self/cgroup") or "").splitlines():
+    for line in (sysfs_files.text(procfs / "self/cgroup") or "").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if controllers and controller not in controllers.split(","):
@@ -171,11 +172,11 @@ def _cpuset(sysfs: Path, procfs: Path) -> tuple[int, ...]:
 def _available(sysfs: Path, procfs: Path) -> int | None:
     """Return MemAvailable, or what is left of a cgroup's limit if that is less."""
     found: list[int] = []
-    for line in (_text(procfs / "meminfo") or "").splitlines():
+    for line in (sysfs_files.text(procfs / "meminfo") or "").splitlines():
         if line.startswith("MemAvailable:"):
             found.append(int(line.split()[1]) * 1024)
     for limit in cgroup_files(sysfs, procfs, "memory", "memory.max"):
-        most, used = _number(limit), _number(limit.with_name("memory.current"))
+        most, used = sysfs_files.number(limit), sysfs_files.number(limit.with_name("memory.current"))
         if most is not None and used is not None:
             found.append(max(0, most - used))
     return min(found, default=None)
@@ -183,18 +184,6 @@ def _available(sysfs: Path, procfs: Path) -> int | None:
 
 def _cpus(file: Path) -> tuple[int, ...]:
     try:
-        return cpu_list.parse(text) if (text := _text(file)) else ()
+        return cpu_list.parse(text) if (text := sysfs_files.text(file)) else ()
     except ValueError:
         return ()
-
-
-def _number(file: Path) -> int | None:
-    text = _text(file)
-    return int(text) if text is not None and text.lstrip("-").isdigit() else None
-
-
-def _text(file: Path) -> str | None:
-    try:
-        return file.read_text().strip()
-    except OSError:  # not there, or not for us
-        return None

@@ -89,7 +89,7 @@ def _mbufs(config: CaptureConfig, source: Source) -> int:
         # DPDK drivers want full queues of buffers beside those that are on their way; af_xdp has a fixed 4,096.
         return packets + config.rx_queues * max(config.rx_descriptors, 4096)
     if source.kind is SourceKind.MEMORY:
-        return packets + config.rx_queues * FLOWS_IN_MEMORY
+        return packets + FLOWS_IN_MEMORY
     segments = min(-(-config.snaplen // MBUF_DATA_BYTES), SEGMENTS_MEAN_MAX)
     # At least one frame of the largest size has to fit, or a file could never go on.
     return packets * segments + config.rx_queues * 2 * SNAPLEN_MAX // MBUF_DATA_BYTES

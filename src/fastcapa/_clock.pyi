@@ -1,0 +1,3 @@
+"""Typed face of the binding."""
+
+def discipline() -> tuple[bool, int]: ...

@@ -1,0 +1,1 @@
+"""What this host has and how it is set: interfaces, DPDK devices, and what `fastcapa doctor` looks at."""
