@@ -176,6 +176,12 @@ def test_memory_that_is_not_there_is_refused_with_the_numbers() -> None:
         plan.make(config(), machine)
 
 
+def test_kernel_buffers_are_counted_by_queue() -> None:
+    made = plan.make(config(2, rx_queues=3, rx_buffer_mb=8), Description(cores=16).machine())
+    assert made.ordinary_bytes == 2 * 3 * 8 * MIB
+    assert plan.make(config(kind=SourceKind.FILE), Description(cores=16).machine()).ordinary_bytes == 0
+
+
 def test_table_has_a_line_for_each_queue() -> None:
     wanted = config(2, rx_queues=2, tx_workers=2)
     made = plan.make(wanted, Description(cores=16).machine())

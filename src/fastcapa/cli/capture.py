@@ -150,6 +150,8 @@ def _check(config: CaptureConfig) -> int:
     print("# plan")
     for line in (*plan.table(config, the_plan), *the_plan.notes):
         print(line)
+    if the_plan.ordinary_bytes:
+        print(f"{the_plan.ordinary_bytes >> 20} MiB besides for the kernel's rx buffers of interfaces")
     return Exit.DONE
 
 

@@ -29,6 +29,8 @@ class Plan:
     """Packet buffers of each source, all its queues together."""
     memory_bytes: int
     """DPDK's memory."""
+    ordinary_bytes: int
+    """Besides, never in hugepages: the kernel's rx buffers of interfaces."""
     hugepages: bool
     notes: tuple[str, ...]
     """What a user should know of it, a line each."""
@@ -53,6 +55,7 @@ def make(config: CaptureConfig, machine: Machine, nodes: Sequence[int] | None = 
         backoff=places.backoff,
         mbufs=needed.mbufs,
         memory_bytes=needed.packet_bytes,
+        ordinary_bytes=needed.ordinary_bytes,
         hugepages=needed.hugepages,
         notes=(*notes, *places.notes),
     )
