@@ -345,7 +345,7 @@ cdef class Pipeline:
 
     def add_source(
         self, *, int kind, str name not None, int rx_queues, int rx_descriptors, buffer_bytes, snaplen, mbufs,
-        frame_bytes, packets, bint promiscuous, bint timestamps_now, bint backoff, str exclude not None,
+        frame_bytes, packets, int numa_node, bint promiscuous, bint timestamps_now, bint backoff, str exclude not None,
     ):
         """Open a source; nothing is received before start()."""
         cdef c.fc_source_config config
@@ -362,6 +362,7 @@ cdef class Pipeline:
         config.mbufs = mbufs
         config.frame_bytes = frame_bytes
         config.packets = packets
+        config.numa_node = numa_node
         config.promiscuous = promiscuous
         config.timestamps_now = timestamps_now
         config.backoff = backoff

@@ -20,6 +20,7 @@ cdef extern from "dataplane.h" nogil:
         uint32_t mbufs
         uint32_t frame_bytes
         uint64_t packets
+        int numa_node
         bint promiscuous
         bint timestamps_now
         bint backoff

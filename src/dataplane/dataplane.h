@@ -29,6 +29,7 @@ struct fc_source_config {
 	uint32_t mbufs;          // packet buffers for this source, all queues together
 	uint32_t frame_bytes;    // memory: of each frame
 	uint64_t packets;        // memory: how many there are, all queues together
+	int numa_node;           // of its packet buffers and rings; -1: any. A DPDK device knows its own
 	bool promiscuous;
 	bool timestamps_now; // file: stamp with the current time instead of the file's
 	bool backoff;        // its workers sleep when idle instead of spinning (see thread.h)

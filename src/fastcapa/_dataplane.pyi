@@ -88,6 +88,7 @@ class Pipeline:
         mbufs: int,
         frame_bytes: int,
         packets: int,
+        numa_node: int,
         promiscuous: bool,
         timestamps_now: bool,
         backoff: bool,

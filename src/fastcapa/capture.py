@@ -40,9 +40,9 @@ class Capture:
     def run(self, stop: Stop) -> Outcome:
         """Check, start, run to the end. Raises UsageError before anything starts, RunTimeError for what fails."""
         config = self._config
-        producer, why = choose_producer(config)
         machine = plan.Machine.here()
         the_plan, oldest_ns = self._prepare(machine)
+        producer, why = choose_producer(config)
         topic = topics.describe(
             config.properties,
             config.topic,
@@ -75,6 +75,7 @@ class Capture:
         """Return the plan and the times, ns, of the first frames of files."""
         config = self._config
         check(config)
+        choose_producer(config)  # raises
         the_plan = plan.make(config, machine, plan.source_nodes(config))
         return the_plan, [time for source in config.sources if (time := self._check_source(source)) is not None]
 

@@ -80,8 +80,8 @@ class Engine:
             direct=self._direct_settings(),
         )
         self._control = self._make_control(pipeline)
-        for source, mbufs in zip(config.sources, plan.mbufs, strict=True):
-            pipeline.add_source(**_source_arguments(config, plan, source, mbufs))
+        for index, source in enumerate(config.sources):
+            pipeline.add_source(**_source_arguments(config, plan, source, index))
         if self._control is not None:
             self._patience_ends = time.monotonic() + PATIENCE_S
             self._control.prepare(self._gives_up)
@@ -260,7 +260,7 @@ def _eal_arguments(config: CaptureConfig, plan: Plan) -> list[str]:
     return arguments
 
 
-def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, mbufs: int) -> dict[str, Any]:
+def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, index: int) -> dict[str, Any]:
     return {
         "kind": _KINDS[source.kind],
         "name": source.name,
@@ -268,7 +268,8 @@ def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, mbufs: 
         "rx_descriptors": config.rx_descriptors,
         "buffer_bytes": config.rx_buffer_mb << 20,
         "snaplen": config.snaplen,
-        "mbufs": mbufs,
+        "mbufs": plan.mbufs[index],
+        "numa_node": plan.nodes[index],
         "frame_bytes": source.frame_bytes,
         "packets": source.packets,
         "promiscuous": config.promiscuous,

@@ -56,7 +56,7 @@ int fc_source_open(
 		.rx_queues = config->rx_queues,
 		.snaplen = config->snaplen,
 		.mbufs = config->mbufs,
-		.numa_node = SOCKET_ID_ANY,
+		.numa_node = config->numa_node < 0 ? SOCKET_ID_ANY : config->numa_node,
 		.events = events,
 		.backoff = config->backoff,
 	};

@@ -27,6 +27,8 @@ class Plan:
     """Idle workers sleep instead of spinning."""
     mbufs: tuple[int, ...]
     """Packet buffers of each source, all its queues together."""
+    nodes: tuple[int, ...]
+    """NUMA node of each source and of its packet buffers; -1: any."""
     memory_bytes: int
     """DPDK's memory."""
     ordinary_bytes: int
@@ -54,6 +56,7 @@ def make(config: CaptureConfig, machine: Machine, nodes: Sequence[int] | None = 
         control_cpus=places.control_cpus,
         backoff=places.backoff,
         mbufs=needed.mbufs,
+        nodes=tuple(nodes),
         memory_bytes=needed.packet_bytes,
         ordinary_bytes=needed.ordinary_bytes,
         hugepages=needed.hugepages,
