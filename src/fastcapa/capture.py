@@ -64,7 +64,8 @@ class Capture:
                 raise
             # Others took them after the plan was made, or they are not all of the kind that DPDK can use.
             self._log(f"no hugepages after all ({error})")
-            smaller = plan.make(config, machine.without_hugepages(), plan.source_nodes(config))
+            nodes = plan.source_nodes(config)
+            smaller = plan.make(config, machine.without_hugepages(), nodes, direct=producer == "direct")
             return self._supervise(smaller, topic, producer, stop)
 
     def prepare(self) -> plan.Plan:
@@ -75,8 +76,8 @@ class Capture:
         """Return the plan and the times, ns, of the first frames of files."""
         config = self._config
         check(config)
-        choose_producer(config)  # raises
-        the_plan = plan.make(config, machine, plan.source_nodes(config))
+        direct = choose_producer(config)[0] == "direct"
+        the_plan = plan.make(config, machine, plan.source_nodes(config), direct=direct)
         return the_plan, [time for source in config.sources if (time := self._check_source(source)) is not None]
 
     def _supervise(self, the_plan: plan.Plan, topic: topics.Topic, producer: ProducerName, stop: Stop) -> Outcome:

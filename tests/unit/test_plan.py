@@ -176,6 +176,13 @@ def test_memory_that_is_not_there_is_refused_with_the_numbers() -> None:
         plan.make(config(), machine)
 
 
+def test_batches_of_the_direct_producer_are_counted_by_worker() -> None:
+    wanted = config(rx_queues=2, tx_workers=3, buffer_memory=16, kind=SourceKind.FILE)
+    machine = Description(cores=16).machine()
+    assert plan.make(wanted, machine, direct=True).ordinary_bytes == 2 * 3 * 16 * MIB
+    assert plan.make(wanted, machine).ordinary_bytes == 0
+
+
 def test_kernel_buffers_are_counted_by_queue() -> None:
     made = plan.make(config(2, rx_queues=3, rx_buffer_mb=8), Description(cores=16).machine())
     assert made.ordinary_bytes == 2 * 3 * 8 * MIB

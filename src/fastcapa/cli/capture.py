@@ -151,7 +151,7 @@ def _check(config: CaptureConfig) -> int:
     for line in (*plan.table(config, the_plan), *the_plan.notes):
         print(line)
     if the_plan.ordinary_bytes:
-        print(f"{the_plan.ordinary_bytes >> 20} MiB besides for the kernel's rx buffers of interfaces")
+        print(f"{the_plan.ordinary_bytes >> 20} MiB besides for the kernel's rx buffers and the producer's batches")
     return Exit.DONE
 
 

@@ -32,22 +32,22 @@ class Plan:
     memory_bytes: int
     """DPDK's memory."""
     ordinary_bytes: int
-    """Besides, never in hugepages: the kernel's rx buffers of interfaces."""
+    """Besides, never in hugepages: the kernel's rx buffers of interfaces, the direct producer's batches."""
     hugepages: bool
     notes: tuple[str, ...]
     """What a user should know of it, a line each."""
 
 
-def make(config: CaptureConfig, machine: Machine, nodes: Sequence[int] | None = None) -> Plan:
+def make(config: CaptureConfig, machine: Machine, nodes: Sequence[int] | None = None, *, direct: bool = False) -> Plan:
     """Return the plan; raise UsageError with the numbers and the remedy for what does not fit.
 
-    `nodes` are the NUMA nodes of the sources, -1 for one that is not known; None: of none.
+    `nodes` are the NUMA nodes of the sources, -1 for one that is not known. `direct`: with the direct producer.
     """
     nodes = nodes if nodes is not None else [-1] * len(config.sources)
     queues = [config.rx_queues] * len(config.sources)
     workers = placement.workers(queues, config.tx_workers, nodes)
     places = _place(config, workers, machine)
-    needed = memory.need(config, machine, nodes)
+    needed = memory.need(config, machine, nodes, direct=direct)
     notes = memory.notes(needed, machine)
     if places.worker_cpus[0] >= 0:
         notes.append(_where(places, workers))

@@ -33,10 +33,10 @@ class Memory:
     """The same by NUMA node, -1 for what may be on any."""
     hugepages: bool
     ordinary_bytes: int
-    """Besides: the kernel's rx buffers of interfaces."""
+    """Besides: the kernel's rx buffers of interfaces, the direct producer's batches."""
 
 
-def need(config: CaptureConfig, machine: Machine, nodes: Sequence[int]) -> Memory:
+def need(config: CaptureConfig, machine: Machine, nodes: Sequence[int], *, direct: bool) -> Memory:
     """Return what the capture needs; `nodes` are the sources'. Raises UsageError if the machine has not so much."""
     mbufs = tuple(_mbufs(config, source) for source in config.sources)
     by_node = _by_node(config, mbufs, nodes, MBUF_BYTES)
@@ -44,13 +44,15 @@ def need(config: CaptureConfig, machine: Machine, nodes: Sequence[int]) -> Memor
     if not hugepages:
         by_node = _by_node(config, mbufs, nodes, MBUF_BYTES_ORDINARY_PAGES)
     packet_bytes = sum(by_node.values())
-    ordinary = _kernel_buffers(config)
+    batches = _batches(config) if direct else 0
+    ordinary = _kernel_buffers(config) + batches
     taken = ordinary + (0 if hugepages else packet_bytes)
     if machine.available_bytes is not None and taken > machine.available_bytes:
         raise UsageError(
             f"{taken // MIB} MiB of memory are needed ({(taken - ordinary) // MIB} for {sum(mbufs)} packet buffers,"
-            f" {ordinary // MIB} for the kernel's rx buffers) and {machine.available_bytes // MIB} MiB are available;"
-            " use a smaller --tx-ring or --rx-buffer-mb, or fewer --rx-queues or --tx-workers"
+            f" {(ordinary - batches) // MIB} for the kernel's rx buffers, {batches // MIB} for batches) and"
+            f" {machine.available_bytes // MIB} MiB are available; use a smaller --tx-ring, --rx-buffer-mb or"
+            " --buffer-memory, or fewer --rx-queues or --tx-workers"
         )
     return Memory(mbufs, packet_bytes, by_node, hugepages, ordinary)
 
@@ -107,3 +109,7 @@ def _by_node(config: CaptureConfig, mbufs: Sequence[int], nodes: Sequence[int], 
 def _kernel_buffers(config: CaptureConfig) -> int:
     interfaces = sum(source.kind is SourceKind.INTERFACE for source in config.sources)
     return interfaces * config.rx_queues * config.rx_buffer_mb * MIB
+
+
+def _batches(config: CaptureConfig) -> int:
+    return len(config.sources) * config.rx_queues * config.tx_workers * config.buffer_memory * MIB
