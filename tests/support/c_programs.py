@@ -12,6 +12,7 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 NEEDS = {
     "compression": ["producer/record_batch.c", "error.c", "-lisal", "-llz4", "-lzstd"],
     "record_batch": ["-lisal"],
+    "record_split": ["producer/record_batch.c", "producer/compression.c", "error.c", "-lisal", "-llz4", "-lzstd"],
 }
 
 

@@ -49,20 +49,25 @@ static int32_t next_sticky(const struct fc_direct *d)
 	return (d->sticky + 1) % d->partitions;
 }
 
+void fc_accumulate_seal(struct fc_direct *d, struct fc_batch *batch)
+{
+	uint8_t *raw = batch->memory;
+
+	if (d->compressor == NULL || batch->large ||
+		!fc_record_batch_compress(d->compressor, &batch->records,
+			d->pool.spare + FC_PRODUCE_PARTITION_HEAD_BYTES, batch->capacity)) {
+		fc_record_batch_seal(&batch->records, FC_CODEC_NONE);
+		return;
+	}
+	batch->memory = d->pool.spare;
+	d->pool.spare = raw;
+}
+
 static void seal(struct fc_direct *d, struct fc_batch *batch)
 {
 	TAILQ_REMOVE(&d->open, batch, link);
 	d->routes[batch->partition].order.open = NULL;
-	if (d->compressor != NULL && !batch->large &&
-		fc_record_batch_compress(d->compressor, &batch->records,
-			d->pool.spare + FC_PRODUCE_PARTITION_HEAD_BYTES, batch->capacity)) {
-		uint8_t *raw = batch->memory;
-
-		batch->memory = d->pool.spare;
-		d->pool.spare = raw;
-	} else {
-		fc_record_batch_seal(&batch->records, FC_CODEC_NONE);
-	}
+	fc_accumulate_seal(d, batch);
 	if (batch->partition == d->sticky)
 		d->sticky = next_sticky(d);
 	fc_deliver(d, batch);

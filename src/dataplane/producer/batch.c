@@ -9,6 +9,8 @@
 enum {
 	BATCH_BYTES_MIN = 16384,
 	LARGE_BATCHES = 4,
+	KEPT_BATCHES = 2, // for the halves of a batch that a broker finds too large
+	ORDINARY_MIN = 4, // with those
 	ALIGNMENT = 64,
 };
 
@@ -41,12 +43,12 @@ int fc_batch_pool_open(
 	*pool = (struct fc_batch_pool){.batch_bytes = batch_bytes, .large_bytes = large_bytes};
 	TAILQ_INIT(&pool->free);
 	TAILQ_INIT(&pool->free_large);
-	if (buffer_bytes < fixed + 2 * slot_bytes(batch_bytes))
+	if (buffer_bytes < fixed + ORDINARY_MIN * slot_bytes(batch_bytes))
 		return fc_error(EINVAL,
 			"buffer memory is %llu bytes, batches of %u bytes need %llu at least; raise it or lower "
 			"batch.size",
 			(unsigned long long)buffer_bytes, batch_bytes,
-			(unsigned long long)(fixed + 2 * slot_bytes(batch_bytes)));
+			(unsigned long long)(fixed + ORDINARY_MIN * slot_bytes(batch_bytes)));
 	count = (buffer_bytes - fixed) / slot_bytes(batch_bytes);
 	pool->memory_bytes = fixed + count * slot_bytes(batch_bytes);
 	pool->batches = calloc(count + larges, sizeof *pool->batches);
@@ -82,22 +84,35 @@ void fc_batch_pool_close(struct fc_batch_pool *pool)
 	pool->batches = NULL;
 }
 
-struct fc_batch *fc_batch_take(struct fc_batch_pool *pool, uint64_t bytes)
+static struct fc_batch *take(struct fc_batch_pool *pool, struct fc_batch_list *list)
 {
-	struct fc_batch_list *list = bytes > pool->batch_bytes ? &pool->free_large : &pool->free;
 	struct fc_batch *batch = TAILQ_FIRST(list);
 
-	if (batch == NULL || bytes > batch->capacity)
+	if (batch == NULL)
 		return NULL;
 	TAILQ_REMOVE(list, batch, link);
+	pool->free_count -= !batch->large;
 	batch->sequenced = false;
 	batch->sent = false;
 	fc_record_batch_open(&batch->records, batch->memory + FC_PRODUCE_PARTITION_HEAD_BYTES, batch->capacity);
 	return batch;
 }
 
+struct fc_batch *fc_batch_take(struct fc_batch_pool *pool, uint64_t bytes)
+{
+	if (bytes > pool->batch_bytes)
+		return bytes <= pool->large_bytes ? take(pool, &pool->free_large) : NULL;
+	return pool->free_count > KEPT_BATCHES ? take(pool, &pool->free) : NULL;
+}
+
+struct fc_batch *fc_batch_take_kept(struct fc_batch_pool *pool)
+{
+	return take(pool, &pool->free);
+}
+
 void fc_batch_give_back(struct fc_batch_pool *pool, struct fc_batch *batch)
 {
+	pool->free_count += !batch->large;
 	if (batch->large)
 		TAILQ_INSERT_HEAD(&pool->free_large, batch, link);
 	else

@@ -23,9 +23,11 @@ struct fc_batch {
 	struct fc_record_batch records;
 	int32_t partition;
 	int64_t opened_ns; // monotonic
-	uint64_t order;    // of sealing, within its partition
-	bool sequenced;    // its packets have sequence numbers of the current epoch
-	bool sent;         // at least once, whatever came of it
+	uint64_t order;    // of sealing, within its partition; the next one's is `span` more
+	uint64_t span;     // room for the halves that it may have to be split into
+	int32_t base_sequence;
+	bool sequenced; // its packets have sequence numbers of the current epoch
+	bool sent;      // at least once, whatever came of it
 };
 
 TAILQ_HEAD(fc_batch_list, fc_batch);
@@ -34,8 +36,9 @@ struct fc_batch_pool {
 	struct fc_batch *batches; // owned, all of them
 	uint8_t *memory;          // owned, one mapping
 	uint64_t memory_bytes;
-	struct fc_batch_list free,
-		free_large;   // the last one returned is the first one taken: its memory is in the cache
+	// The last one returned is the first one taken: its memory is in the cache.
+	struct fc_batch_list free, free_large;
+	uint32_t free_count;  // of ordinary ones
 	uint32_t batch_bytes; // capacity of an ordinary one
 	uint32_t large_bytes; // of a large one; 0: ordinary ones hold every record
 	uint8_t *spare;       // room for one more batch: the target of compression
@@ -51,8 +54,11 @@ int fc_batch_pool_open(
 	struct fc_batch_pool *pool, uint64_t buffer_bytes, uint32_t batch_bytes, uint32_t record_bytes_max);
 void fc_batch_pool_close(struct fc_batch_pool *pool);
 
-// An empty batch for at least `bytes` bytes, or NULL when all are in use. The worker.
+// An empty batch for at least `bytes` bytes, or NULL when all are in use but for those kept for splitting. The worker.
 struct fc_batch *fc_batch_take(struct fc_batch_pool *pool, uint64_t bytes);
+
+// One of the two ordinary batches that are kept for the halves of a split one, or NULL.
+struct fc_batch *fc_batch_take_kept(struct fc_batch_pool *pool);
 void fc_batch_give_back(struct fc_batch_pool *pool, struct fc_batch *batch);
 
 #endif

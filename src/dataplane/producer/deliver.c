@@ -205,15 +205,15 @@ static void settle(struct fc_direct *d, struct fc_batch *batch, uint64_t *counte
 	fc_batch_give_back(&d->pool, batch);
 }
 
-static void say_error(struct fc_direct *d, int level, const struct fc_produce_error *error, int32_t partition,
-	int32_t node, const char *text)
+static void say_error(struct fc_direct *d, int level, const struct fc_produce_error *error, int32_t node,
+	const struct fc_produce_result *result)
 {
-	if (error->code == d->said_error && d->now_ns - d->said_ns < SAY_AGAIN_NS)
+	if (result->error == d->said_error && d->now_ns - d->said_ns < SAY_AGAIN_NS)
 		return;
-	d->said_error = error->code;
+	d->said_error = result->error;
 	d->said_ns = d->now_ns;
-	fc_event(d->base.events, level, "Kafka: broker %d, partition %d: %s (%d)%s%s", node, partition, error->name,
-		error->code, text[0] != '\0' ? ": " : "", text);
+	fc_event(d->base.events, level, "Kafka: broker %d, partition %d: %s (%d)%s%s", node, result->partition,
+		error->name, result->error, result->text[0] != '\0' ? ": " : "", result->text);
 }
 
 static void delivered(struct fc_direct *d, struct fc_route *route, struct fc_batch *batch)
@@ -229,6 +229,44 @@ static void delivered(struct fc_direct *d, struct fc_route *route, struct fc_bat
 		place(d, route);
 }
 
+static void lose(struct fc_direct *d, struct fc_route *route, struct fc_batch *batch)
+{
+	fc_partition_lost(&route->order, batch);
+	settle(d, batch, &d->base.counters->failed);
+	place(d, route);
+}
+
+// A batch that the broker found too large goes out again in two halves. False when it cannot be split.
+static bool split(struct fc_direct *d, struct fc_route *route, struct fc_batch *batch)
+{
+	struct fc_record_batch records = batch->records;
+	struct fc_batch *first, *second;
+	bool done;
+
+	if (records.records < 2 || batch->large)
+		return false;
+	first = fc_batch_take_kept(&d->pool);
+	second = fc_batch_take_kept(&d->pool);
+	done = first != NULL && second != NULL &&
+	       fc_record_batch_decompress(d->decompressor, &records, d->pool.spare + FC_PRODUCE_PARTITION_HEAD_BYTES,
+		       d->pool.batch_bytes) &&
+	       fc_record_batch_split(&records, &first->records, &second->records);
+	if (done) {
+		first->partition = second->partition = batch->partition;
+		first->opened_ns = second->opened_ns = batch->opened_ns;
+		fc_accumulate_seal(d, first);
+		fc_accumulate_seal(d, second);
+		done = fc_partition_split(&route->order, batch, first, second);
+	}
+	if (done)
+		fc_batch_give_back(&d->pool, batch);
+	else if (first != NULL)
+		fc_batch_give_back(&d->pool, first);
+	if (!done && second != NULL)
+		fc_batch_give_back(&d->pool, second);
+	return done;
+}
+
 // What a broker said of a batch that is flying.
 static void answer(struct fc_direct *d, const struct fc_broker *broker, struct fc_batch *batch,
 	const struct fc_produce_result *result)
@@ -242,13 +280,17 @@ static void answer(struct fc_direct *d, const struct fc_broker *broker, struct f
 		delivered(d, route, batch);
 		return;
 	case FC_PRODUCE_SMALLER:
+		say_error(d, LOG_WARNING, error, broker->node, result);
+		ask_topic(d, batch->partition, error->code, result->text); // for its new limit
+		if (split(d, route, batch)) {
+			place(d, route);
+			return;
+		}
+		lose(d, route, batch);
+		return;
 	case FC_PRODUCE_REJECTED:
-		say_error(d, LOG_ERR, error, batch->partition, broker->node, result->text);
-		fc_partition_lost(&route->order, batch);
-		settle(d, batch, &d->base.counters->failed);
-		if (error->action == FC_PRODUCE_SMALLER)
-			ask_topic(d, batch->partition, error->code, result->text);
-		place(d, route);
+		say_error(d, LOG_ERR, error, broker->node, result);
+		lose(d, route, batch);
 		return;
 	case FC_PRODUCE_SEQUENCE:
 		// Expected behind a batch that has come back; else the broker has forgotten us.
@@ -267,7 +309,7 @@ static void answer(struct fc_direct *d, const struct fc_broker *broker, struct f
 		break;
 	}
 	if (error->action != FC_PRODUCE_SEQUENCE || remedy != FC_REMEDY_NONE)
-		say_error(d, LOG_WARNING, error, batch->partition, broker->node, result->text);
+		say_error(d, LOG_WARNING, error, broker->node, result);
 	// Several batches of one partition that come back together are one try.
 	if (!route->order.returned)
 		back_off(d, route);

@@ -80,6 +80,7 @@ static void direct_close(struct fc_producer *p)
 		fc_connection_destroy(&d->brokers[k].connection);
 	}
 	fc_compressor_close(d->compressor);
+	fc_decompressor_close(d->decompressor);
 	fc_batch_pool_close(&d->pool);
 	fc_mailbox_close(&d->letters);
 	fc_mailbox_close(&d->asks);
@@ -133,7 +134,8 @@ static int open_parts(struct fc_direct *d)
 			RTE_MIN(topic_bytes, (uint32_t)(FC_FRAME_BYTES_MAX + RECORD_OVERHEAD_BYTES)));
 	if (error == 0 && config->codec != FC_CODEC_NONE) {
 		d->compressor = fc_compressor_create((enum fc_codec)config->codec, config->codec_level, batch_bytes);
-		error = d->compressor != NULL ? 0 : -EINVAL;
+		d->decompressor = fc_decompressor_create((enum fc_codec)config->codec);
+		error = d->compressor != NULL && d->decompressor != NULL ? 0 : -EINVAL;
 	}
 	return error;
 }

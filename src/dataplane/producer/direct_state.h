@@ -9,6 +9,7 @@
 #include "direct.h"
 #include "mailbox.h"
 #include "partition.h"
+#include "record_split.h"
 #include "topic.h"
 
 enum { FC_BROKERS_MAX = 256 };
@@ -67,9 +68,10 @@ struct fc_direct {
 	// Accumulating.
 	struct fc_batch_pool pool;
 	struct fc_compressor *compressor; // NULL: none
-	struct fc_batch_list open;        // the oldest first
-	uint32_t batch_bytes_max;         // of the topic
-	int32_t sticky;                   // the partition that is filled now
+	struct fc_decompressor *decompressor;
+	struct fc_batch_list open; // the oldest first
+	uint32_t batch_bytes_max;  // of the topic
+	int32_t sticky;            // the partition that is filled now
 
 	// Delivering.
 	struct fc_route *routes; // FC_PARTITIONS_MAX, zero pages until they are used
@@ -91,6 +93,8 @@ struct fc_direct {
 
 // accumulate.c: takes packets from the front of a burst, as fc_producer_ops.send_burst.
 uint16_t fc_accumulate(struct fc_direct *d, struct rte_mbuf **packets, uint16_t n);
+// Seals the records of a batch, compressed if that is wanted and makes them smaller.
+void fc_accumulate_seal(struct fc_direct *d, struct fc_batch *batch);
 // Seals the batches that have waited for `linger_us`; all of them when `all`.
 void fc_accumulate_linger(struct fc_direct *d, bool all);
 

@@ -1,5 +1,8 @@
 #include "partition.h"
 
+// Room for a batch to be split sixteen times, into single records of 64 Ki.
+enum { ORDER_SPAN = 1 << 16 };
+
 void fc_partition_init(struct fc_partition *p)
 {
 	*p = (struct fc_partition){.open = NULL};
@@ -7,15 +10,26 @@ void fc_partition_init(struct fc_partition *p)
 	TAILQ_INIT(&p->flying);
 }
 
+// The sequence number behind so many records. After INT32_MAX comes 0 (DefaultRecordBatch.incrementSequence).
+static int32_t after(int32_t sequence, uint32_t records)
+{
+	int64_t next = (int64_t)sequence + records;
+
+	return (int32_t)(next > INT32_MAX ? next - INT32_MAX - 1 : next);
+}
+
+static void stamp_as(const struct fc_partition *p, struct fc_batch *batch, int32_t base_sequence)
+{
+	fc_record_batch_stamp(
+		batch->records.start, batch->records.bytes, p->identity.producer_id, p->identity.epoch, base_sequence);
+	batch->base_sequence = base_sequence;
+	batch->sequenced = true;
+}
+
 static void stamp(struct fc_partition *p, struct fc_batch *batch)
 {
-	int64_t next = (int64_t)p->next_sequence + batch->records.records;
-
-	fc_record_batch_stamp(batch->records.start, batch->records.bytes, p->identity.producer_id, p->identity.epoch,
-		p->next_sequence);
-	batch->sequenced = true;
-	// After INT32_MAX comes 0 (DefaultRecordBatch.incrementSequence).
-	p->next_sequence = (int32_t)(next > INT32_MAX ? next - INT32_MAX - 1 : next);
+	stamp_as(p, batch, p->next_sequence);
+	p->next_sequence = after(p->next_sequence, batch->records.records);
 }
 
 static bool is_renewing(const struct fc_partition *p)
@@ -39,7 +53,8 @@ static void renew_from(struct fc_partition *p, uint64_t order)
 
 void fc_partition_add(struct fc_partition *p, struct fc_batch *batch, const struct fc_identity *current)
 {
-	batch->order = p->sealed++;
+	batch->order = ORDER_SPAN * p->sealed++;
+	batch->span = ORDER_SPAN;
 	TAILQ_INSERT_TAIL(&p->waiting, batch, link);
 	if (p->identity.generation == 0) {
 		p->identity = *current;
@@ -104,22 +119,46 @@ void fc_partition_lost(struct fc_partition *p, struct fc_batch *batch)
 	p->renew = true;
 }
 
-void fc_partition_return(struct fc_partition *p, struct fc_batch *batch, enum fc_partition_remedy remedy)
+// Puts a batch among those waiting, in its place.
+static void wait_again(struct fc_partition *p, struct fc_batch *batch)
 {
 	struct fc_batch *behind = TAILQ_FIRST(&p->waiting);
 
-	land(p, batch);
-	p->returned = true;
-	if (remedy != FC_REMEDY_NONE)
-		renew_from(p, batch->order);
-	p->renew |= remedy == FC_REMEDY_RENEW;
-	p->replace |= remedy == FC_REMEDY_REPLACE;
 	while (behind != NULL && behind->order < batch->order)
 		behind = TAILQ_NEXT(behind, link);
 	if (behind != NULL)
 		TAILQ_INSERT_BEFORE(behind, batch, link);
 	else
 		TAILQ_INSERT_TAIL(&p->waiting, batch, link);
+}
+
+void fc_partition_return(struct fc_partition *p, struct fc_batch *batch, enum fc_partition_remedy remedy)
+{
+	land(p, batch);
+	p->returned = true;
+	if (remedy != FC_REMEDY_NONE)
+		renew_from(p, batch->order);
+	p->renew |= remedy == FC_REMEDY_RENEW;
+	p->replace |= remedy == FC_REMEDY_REPLACE;
+	wait_again(p, batch);
+}
+
+bool fc_partition_split(struct fc_partition *p, struct fc_batch *batch, struct fc_batch *first, struct fc_batch *second)
+{
+	uint64_t span = batch->span / 2;
+
+	if (span == 0)
+		return false;
+	land(p, batch);
+	p->returned = true;
+	first->order = batch->order;
+	second->order = batch->order + span;
+	first->span = second->span = span;
+	stamp_as(p, first, batch->base_sequence);
+	stamp_as(p, second, after(batch->base_sequence, first->records.records));
+	wait_again(p, first);
+	wait_again(p, second);
+	return true;
 }
 
 bool fc_partition_may_expire(const struct fc_partition *p)

@@ -66,6 +66,11 @@ enum fc_partition_remedy {
 };
 void fc_partition_return(struct fc_partition *p, struct fc_batch *batch, enum fc_partition_remedy remedy);
 
+// A flying batch was not written and waits again as two: its first half of records in `first`, the rest in `second`,
+// sealed. The batch itself belongs to the caller again. False, and nothing has changed, when it was split too often.
+bool fc_partition_split(
+	struct fc_partition *p, struct fc_batch *batch, struct fc_batch *first, struct fc_batch *second);
+
 // Whether the oldest waiting batch may be given up now: what is not known of it has to be known of those flying first.
 bool fc_partition_may_expire(const struct fc_partition *p);
 

@@ -309,6 +309,30 @@ static void the_last_epoch_asks_for_a_new_producer_id(void)
 	assert(stamps[0].producer_id == 8 && stamps[0].epoch == 0 && stamps[0].base_sequence == 0);
 }
 
+static void halves_take_the_place_and_the_numbers_of_the_whole(void)
+{
+	struct fc_batch *first, *second;
+	struct fc_partition p;
+
+	begin(&p, 3);
+	p.known = true;
+	fly(&p, 3);
+	first = sealed(10, 4);
+	second = sealed(11, 6);
+	first->partition = second->partition = batches[1].partition;
+	assert(fc_partition_split(&p, &batches[1], first, second));
+	fc_partition_return(&p, &batches[2], FC_REMEDY_NONE);
+	assert(fc_partition_next(&p) == NULL); // the first one is still to be answered
+	fc_partition_delivered(&p, &batches[0]);
+	assert(fc_partition_settle(&p, &first_identity));
+	assert(stamps[10].base_sequence == 10 && stamps[11].base_sequence == 14 && stamps[2].base_sequence == 20);
+	assert(fc_partition_next(&p) == first);
+	fly(&p, 1);
+	assert(fc_partition_next(&p) == second);
+	fly(&p, 1);
+	assert(fc_partition_next(&p) == &batches[2]);
+}
+
 int main(void)
 {
 	unsigned seed;
@@ -316,6 +340,7 @@ int main(void)
 	no_more_fly_than_a_broker_remembers();
 	what_was_sent_expires_together();
 	the_last_epoch_asks_for_a_new_producer_id();
+	halves_take_the_place_and_the_numbers_of_the_whole();
 	for (seed = 1; seed <= 300; seed++)
 		everything_is_written_once_in_order_or_lost(seed);
 	return 0;
