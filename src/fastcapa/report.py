@@ -9,17 +9,17 @@ from fastcapa.errors import RunTimeError, UsageError
 from fastcapa.stats import Report
 
 
-def check_target(target: str | None) -> None:
-    """Raise UsageError now for a report that could not be written at the end of a long run."""
+def check_target(target: str | None, option: str = "--report") -> None:
+    """Raise UsageError now for a file that could not be written at the end of a long run."""
     if target is None or target == "-":
         return
     path = Path(target)
     if path.is_dir():
-        raise UsageError(f"--report {target}: is a directory; name a file in it")
+        raise UsageError(f"{option} {target}: is a directory; name a file in it")
     if not path.parent.is_dir():
-        raise UsageError(f"--report {target}: there is no directory {path.parent}; make it, or name another file")
+        raise UsageError(f"{option} {target}: there is no directory {path.parent}; make it, or name another file")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"--report {target}: this user may not write it; name another file")
+        raise UsageError(f"{option} {target}: this user may not write it; name another file")
 
 
 def write_report(report: Report, target: str) -> None:

@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "capture": "write every packet of an interface, device or capture file to a Kafka topic",
     "read": "write a topic to a capture file, or to another program's standard input",
     "demo": "show the whole pipeline on this machine: no privilege, no broker, no network needed",
+    "bench": "measure what a packet costs on this machine, per producer and frame size",
     "devices": "list what can be captured from, with driver, queues, timestamps, link and the option to type",
     "doctor": "say what this host lacks for the job, each with the command that mends it",
 }
