@@ -89,6 +89,14 @@ def numbers(text: str, option: str, low: int, high: int) -> list[int]:
     return values
 
 
+def number(text: str, option: str, high: int) -> int:
+    """Return a single number from 1 to `high`; raise UsageError for anything else."""
+    found = numbers(text, option, 1, high)
+    if len(found) > 1:
+        raise UsageError(f"{option} {text}: one number is needed")
+    return found[0]
+
+
 def choices(text: str, option: str, known: Sequence[str]) -> list[str]:
     """Return the words of "none,lz4"; raise UsageError for one that is not known or given twice."""
     chosen = words(text, option)

@@ -74,8 +74,9 @@ class _Broker:
             raise UsageError(f"--partitions {args.partitions}: the topic has what it has; leave it out with --brokers")
         self.topic = topics.check_name(args.topic)
         self._properties = kafka_properties.load(args.brokers, args.kafka_config, args.properties)
-        if "compression.type" in self._properties or "compression.codec" in self._properties:
-            raise UsageError("Kafka property compression.type: use --compression, which is shown with the results")
+        for key in ("compression.type", "compression.codec"):
+            if key in self._properties:
+                raise UsageError(f"Kafka property '{key}': use --compression, which is shown with the results")
 
     @property
     def embedded(self) -> bool:
@@ -102,8 +103,8 @@ def _run(args: argparse.Namespace) -> int:
     producers = plan.choices(args.producers or ",".join(plan.PRODUCERS), "--producers", plan.PRODUCERS)
     sizes = plan.sizes(args.sizes or ",".join(map(str, plan.SIZES)))
     compressions = plan.choices(args.compression or "none", "--compression", plan.COMPRESSIONS)
-    packets = plan.numbers(args.packets, "--packets", 1, 2**32 - 1)[0] if args.packets is not None else None
-    runs = plan.numbers(args.runs, "--runs", 1, plan.RUNS_MAX)[0]
+    packets = plan.number(args.packets, "--packets", 2**32 - 1) if args.packets is not None else None
+    runs = plan.number(args.runs, "--runs", plan.RUNS_MAX)
     broker = _Broker(args)
     check_target(args.json, "--json")
     if args.plot is not None:
