@@ -49,6 +49,13 @@ def test_a_run_has_fewer_packets_the_larger_they_are() -> None:
     assert numbers[-1] > 100_000
 
 
+def test_a_case_is_the_same_with_more_packets() -> None:
+    slow, fast = plan.cases(["librdkafka", "direct"], [64], ["none"], [4], None)
+    assert slow.packets < fast.packets
+    assert fast.beside("librdkafka") == slow
+    assert len({slow, fast, slow.beside("direct")}) == 2
+
+
 def test_what_the_embedded_broker_cannot_keep_is_refused_with_the_numbers() -> None:
     case = Case("librdkafka", 1500, "none", 1024, 10_000_000)
     plan.check([SLOW, case], 11 << 30)

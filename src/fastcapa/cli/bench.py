@@ -45,7 +45,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     measured.add_argument(
         "--partition", choices=["sticky", "flow"], default="sticky", help="how one is chosen (sticky)"
     )
-    measured.add_argument("--packets", metavar="N", help="of each run (a run of some 600 MB, at most 4,000,000)")
+    measured.add_argument("--packets", metavar="N", help="of each run (so many that it takes seconds)")
     measured.add_argument("--runs", metavar="N", default="5", help="of each combination, in turn (5)")
     measured.add_argument("--floor", type=Path, metavar="FILE", help="program of bench/floor.c, to measure beside them")
     broker = parser.add_argument_group("Kafka (default: an embedded broker, in another process)")
@@ -144,7 +144,11 @@ def _measure(cases: list[plan.Case], runs: int, broker: _Broker, args: argparse.
         say(f"run {number + 1} of {runs}: {case}: {sample.cpu_ns:,.0f} ns/packet")
         floors = samples.floors.setdefault(case.frame_bytes, []) if args.floor is not None else None
         if floors is not None and len(floors) == number:
-            floors.append(floor.measure(args.floor, case.frame_bytes, case.packets))
+            floors.append(floor.measure(args.floor, case.frame_bytes, _floor_packets(cases, case)))
     if stop.requested():
         raise RunTimeError("bench: interrupted")
     return samples
+
+
+def _floor_packets(cases: list[plan.Case], beside: plan.Case) -> int:
+    return max(case.packets for case in cases if case.frame_bytes == beside.frame_bytes)
