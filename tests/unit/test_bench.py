@@ -22,6 +22,10 @@ SLOW = Case("librdkafka", 64, "none", 4, 1000)
 FAST = SLOW.beside("direct")
 
 
+def test_what_is_neither_worker_is_the_rest() -> None:
+    assert of(200, 50).other_cpu_ns == 115
+
+
 def of(cpu_ns: float, tx_cpu_ns: float = 50) -> Sample:
     return Sample(cpu_ns, rx_busy_ns=30, tx_busy_ns=60, rx_cpu_ns=35, tx_cpu_ns=tx_cpu_ns, packets_per_s=1e6)
 
@@ -144,7 +148,7 @@ def test_the_document_has_the_schema_and_medians() -> None:
 
 def test_the_table_shows_ratios_and_floor() -> None:
     text = io.StringIO()
-    print_table(measured(), Console(file=text, width=140))
+    print_table(measured(), Console(file=text, width=160))
     lines = text.getvalue().splitlines()
     fast = next(line for line in lines if " direct " in line).split()
     assert "20.00" in fast
@@ -186,7 +190,7 @@ def test_the_floor_is_what_its_program_prints(tmp_path: Path) -> None:
         (["--sizes", "64,,512"], "--sizes 64,,512: has an empty place"),
         (["--sizes", "64,64"], "--sizes 64,64: 64 is given twice"),
         (["--sizes", "\uff16\uff14"], "--sizes \uff16\uff14: whole numbers"),
-        (["--producers", "librdkafka,kcat"], "--producers kcat: not known; there are librdkafka"),
+        (["--producers", "librdkafka,kcat"], "--producers kcat: not known; there are librdkafka, direct"),
         (["--compression", "gzip"], "--compression gzip: not known; there are none, lz4, zstd"),
         (["--partitions", "0"], "--partitions 0: whole numbers from 1 to 10000"),
         (["--packets", "-5"], "--packets -5: whole numbers from 1"),

@@ -29,6 +29,11 @@ class Sample:
     """User and system time of the worker's thread: its waiting counts, what others do on its CPU does not."""
     packets_per_s: float
 
+    @property
+    def other_cpu_ns(self) -> float:
+        """What is neither rx nor tx worker: a Kafka library's threads, the control threads, the supervisor."""
+        return self.cpu_ns - self.rx_cpu_ns - self.tx_cpu_ns
+
 
 @dataclass(frozen=True)
 class Target:

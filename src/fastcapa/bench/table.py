@@ -33,6 +33,8 @@ _COLUMNS = (
     _Column(f"{PRODUCERS[0]}\n/ this", lambda s, c: _ratio(s.times_less(c, c.beside(PRODUCERS[0])))),
     _Column("rx busy", lambda s, c: _ns(s.spread(c, lambda x: x.rx_busy_ns).median)),
     _Column("tx busy", lambda s, c: _ns(s.spread(c, lambda x: x.tx_busy_ns).median)),
+    _Column("rx CPU", lambda s, c: _ns(s.spread(c, lambda x: x.rx_cpu_ns).median)),
+    _Column("other\nCPU", lambda s, c: _ns(s.spread(c, lambda x: x.other_cpu_ns).median)),
     _Column("tx CPU", lambda s, c: _ns(s.spread(c, lambda x: x.tx_cpu_ns).median)),
     _Column("tx CPU\n/ floor", lambda s, c: _ratio(s.over_floor(c, lambda x: x.tx_cpu_ns))),
     _Column("packets/s", lambda s, c: f"{s.spread(c, lambda x: x.packets_per_s).median:,.0f}"),

@@ -22,7 +22,7 @@ from fastcapa.signals import Stop, stop_signals
 
 TOPIC = "bench"
 BROKER_TIMEOUT_S = 10.0
-TABLE_COLUMNS = 140
+TABLE_COLUMNS = 160
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
