@@ -25,11 +25,12 @@ def broker(
     *,
     host: str = "127.0.0.1",
     config: Mapping[str, str] | None = None,
+    listeners: Mapping[str, str] | None = None,
     prefix_command: Sequence[str] = (),
 ) -> Iterator[Cluster]:
     """One node. Start it from the main thread: it dies with the thread that started it."""
     need(shutil.which("java"), "no Java; apt-get install default-jre-headless")
-    cluster = Cluster(directory, host=host, config=config, prefix_command=prefix_command)
+    cluster = Cluster(directory, host=host, config=config, listeners=listeners, prefix_command=prefix_command)
     try:
         cluster.start()
     except KafkaToolError as error:

@@ -14,7 +14,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,6 +43,8 @@ class Node:
     controller_port: int
     directory: Path
     process: Process | None = None
+    listeners: dict[str, int] = field(default_factory=dict)
+    """Ports of the cluster's additional listeners, by name."""
 
     @property
     def log(self) -> Path:
@@ -64,6 +66,8 @@ class Cluster:
 
     `directory` is the cluster's own: start() empties it. `port` is the first broker's, the others
     follow it; None takes free ones. `config` adds to server.properties or overrides it.
+    `listeners` are more of them, security protocol by name (a word in capitals); what else they need
+    is in `config`, under `listener.name.<name in small letters>.`; address() tells where they are.
     `prefix_command` starts the nodes elsewhere, for example `("ip", "netns", "exec", name)`, where
     `host` is an address and 127.0.0.1 is up. `die_with_parent`: see process.spawn().
     """
@@ -76,23 +80,28 @@ class Cluster:
         port: int | None = None,
         host: str = "127.0.0.1",
         config: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
         prefix_command: Sequence[str] = (),
         die_with_parent: bool = True,
     ) -> None:
         self.directory = directory.absolute()
         self.host = host
         self.config = dict(config or {})
+        self.listeners = dict(listeners or {})
         self.prefix_command = tuple(prefix_command)
         self.die_with_parent = die_with_parent
         if port is None:
             brokers = ports.pick("127.0.0.1" if prefix_command else host, nodes)
         else:
             brokers = list(range(port, port + nodes))
-        free = [p for p in ports.pick("127.0.0.1", 2 * nodes) if p not in brokers]
+        free = [p for p in ports.pick("127.0.0.1", (2 + len(self.listeners)) * nodes) if p not in brokers]
         self.nodes = [
             Node(number, broker, controller, self.directory / f"node-{number}")
             for number, (broker, controller) in enumerate(zip(brokers, free, strict=False), start=1)
         ]
+        others = iter(free[nodes:])
+        for node in self.nodes:
+            node.listeners = {name: next(others) for name in self.listeners}
 
     @classmethod
     def load(cls, directory: Path) -> Self | None:
@@ -118,6 +127,10 @@ class Cluster:
     def bootstrap(self) -> str:
         """Addresses of all brokers, as clients take them."""
         return ",".join(f"{self.host}:{node.port}" for node in self.nodes)
+
+    def address(self, listener: str) -> str:
+        """Addresses of all brokers on an additional listener."""
+        return ",".join(f"{self.host}:{node.listeners[listener]}" for node in self.nodes)
 
     def alive(self) -> bool:
         """Whether every node runs."""
@@ -206,15 +219,18 @@ class Cluster:
     def _settings(self, node: Node) -> dict[str, str]:
         replicas = str(len(self.nodes))
         in_sync = str(len(self.nodes) // 2 + 1)
+        brokers = [f"PLAINTEXT://{self.host}:{node.port}"]
+        brokers += [f"{name}://{self.host}:{port}" for name, port in node.listeners.items()]
+        protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **self.listeners}
         voters = ",".join(f"{other.number}@127.0.0.1:{other.controller_port}" for other in self.nodes)
         return {
             "process.roles": "broker,controller",
             "node.id": str(node.number),
             "controller.quorum.voters": voters,
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{self.host}:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.host}:{node.port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": ",".join([*brokers, f"CONTROLLER://127.0.0.1:{node.controller_port}"]),
+            "advertised.listeners": ",".join(brokers),
+            "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
             "log.dirs": str(node.directory / "data"),
             "auto.create.topics.enable": "true",
             "num.partitions": "4",

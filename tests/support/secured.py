@@ -1,0 +1,99 @@
+"""Apache Kafka with a listener for each way to be secure, and one for each way to be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kafka.admin import KafkaAdminClient, ScramMechanism, UserScramCredentialUpsertion
+
+from support.brokers import Cluster, broker
+from support.certificates import Authority
+
+USER, PASSWORD = "alice=a,b", 'wonder, =land"'
+SESSION_MS = 3000
+_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_LISTENERS = {
+    "SASL": "SASL_PLAINTEXT",
+    "SHORT": "SASL_PLAINTEXT",  # sessions of SESSION_MS
+    "TLS": "SSL",
+    "MUTUAL": "SSL",  # wants a client certificate
+    "SASLTLS": "SASL_SSL",
+    "OTHERHOST": "SSL",  # its certificate is for another host
+    "EXPIRED": "SSL",
+}
+
+
+@dataclass
+class Secured:
+    """The cluster, and what clients need."""
+
+    cluster: Cluster
+    authority: Path
+    """Of the brokers' certificates."""
+    stranger: Path
+    """Another authority, which has signed nothing here."""
+    client: Path
+    """A client's key and certificate."""
+    encrypted_key: Path
+    """The client's key behind PASSWORD."""
+
+    def address(self, listener: str) -> str:
+        """Bootstrap address of one of the listeners."""
+        return self.cluster.address(listener)
+
+
+def _config(pairs: dict[str, Path], authority: Path) -> dict[str, str]:
+    plain = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    scram = "org.apache.kafka.common.security.scram.ScramLoginModule"
+    # In JAAS a name is a key, which takes no `=` or `,`: PLAIN gets a user of its own.
+    password = PASSWORD.replace('"', '\\\\"')
+    config = {}
+    for listener in ("SASL", "SHORT", "SASLTLS"):
+        prefix = f"listener.name.{listener.lower()}"
+        config[f"{prefix}.sasl.enabled.mechanisms"] = ",".join(_MECHANISMS)
+        config[f"{prefix}.plain.sasl.jaas.config"] = f'{plain} required user_bob="{password}";'
+        for mechanism in ("scram-sha-256", "scram-sha-512"):
+            config[f"{prefix}.{mechanism}.sasl.jaas.config"] = f"{scram} required;"
+    for mechanism in _MECHANISMS:
+        config[f"listener.name.short.{mechanism.lower()}.connections.max.reauth.ms"] = str(SESSION_MS)
+    for listener, pair in pairs.items():
+        prefix = f"listener.name.{listener.lower()}"
+        config[f"{prefix}.ssl.keystore.type"] = "PEM"
+        config[f"{prefix}.ssl.keystore.location"] = str(pair)
+        config[f"{prefix}.ssl.truststore.type"] = "PEM"
+        config[f"{prefix}.ssl.truststore.location"] = str(authority)
+    config["listener.name.mutual.ssl.client.auth"] = "required"
+    return config
+
+
+@contextmanager
+def secured(directory: Path) -> Iterator[Secured]:
+    """One node with all of these listeners; bob is PLAIN's user, USER the one of SCRAM, both with PASSWORD."""
+    authority = Authority(directory / "authority")
+    stranger = Authority(directory / "stranger", "stranger")
+    ours = authority.issue("broker", alternative="DNS:localhost,IP:127.0.0.1")
+    client = authority.issue("client", alternative="DNS:client")
+    pairs = {
+        "TLS": ours,
+        "MUTUAL": ours,
+        "SASLTLS": ours,
+        "OTHERHOST": authority.issue("other", alternative="DNS:other.example,IP:192.0.2.1"),
+        "EXPIRED": authority.issue("expired", alternative="IP:127.0.0.1", days=-1),
+    }
+    config = _config(pairs, authority.certificate)
+    with broker(directory / "kafka", config=config, listeners=_LISTENERS) as cluster:
+        admin = KafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+        for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
+            problems = admin.alter_user_scram_credentials([UserScramCredentialUpsertion(USER, mechanism, PASSWORD)])
+            assert not any(problems.values()), problems
+        admin.close()
+        yield Secured(
+            cluster,
+            authority=authority.certificate,
+            stranger=stranger.certificate,
+            client=client,
+            encrypted_key=authority.encrypt_key(client, PASSWORD),
+        )
