@@ -291,7 +291,7 @@ def test_memory_stays_bounded_when_one_partition_is_far_ahead(broker: str) -> No
             peak = max(peak, len(reader._paused))
     assert peak > 0, "nothing was paused: the test shows nothing"
     assert len(frames) == 40_000
-    assert [time_ns // 1000 for time_ns, _, _, _ in frames] == [
+    assert [frame.time_ns // 1000 for frame in frames] == [
         time_us(index) for index in (*range(10_000), *range(30_000, 60_000))
     ]
     assert all(earlier[0] <= later[0] for earlier, later in pairwise(frames))
@@ -347,3 +347,58 @@ def test_embedded_broker_ends_with_its_parent() -> None:
             return
         time.sleep(0.1)
     pytest.fail(f"the broker {pid} outlived its parent")
+
+
+def numbered(count: int, *, leave_out: Sequence[int] = (), twice: Sequence[int] = ()) -> list[tuple[int, bytes]]:
+    return [(i, frame(i)) for i in sorted([*range(count), *twice]) if i not in leave_out]
+
+
+def produce_numbered(broker: str, topic: str, messages: Sequence[tuple[int, bytes]]) -> None:
+    """Send frames with all headers, two queues in turn, 50 to a partition."""
+    topics.describe({"bootstrap.servers": broker}, topic, 10, create=True)
+    producer = Producer({"bootstrap.servers": broker, "linger.ms": 5})
+    for at, (index, value) in enumerate(messages):
+        headers = {
+            "if": b"eth0",
+            "q": (index % 2).to_bytes(2),
+            "seq": (index // 2).to_bytes(8),
+            "ns": (time_us(index) * 1000).to_bytes(8),
+            "len": len(value).to_bytes(4),
+        }
+        producer.produce(topic, value, time_us(index).to_bytes(8), at // 50 % PARTITIONS, headers=headers)  # type: ignore[arg-type]
+    assert producer.flush(20) == 0
+
+
+def test_verify_says_complete(broker: str, tmp_path: Path) -> None:
+    produce_numbered(broker, "whole", numbered(1000))
+    result = read(broker, "whole", "--verify")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.endswith(b"\ncomplete: 1000 packets of 2 queues, none missing, none twice\n")
+    # Together with a file, and with a filter for what is written.
+    result = read(broker, "whole", "--verify", "-w", str(tmp_path / "out.pcap"), "udp dst port 53")
+    assert result.returncode == 0
+    assert b"complete: 1000 packets" in result.stdout
+    assert records(tmp_path / "out.pcap") == expected(range(0, 1000, 3))
+    # Standard output is for the frames where they are asked for.
+    result = read(broker, "whole", "--verify", "-w", "-")
+    assert result.returncode == 0
+    assert b"complete: 1000 packets" in result.stderr and b"complete" not in result.stdout
+
+
+def test_verify_names_what_is_missing_and_twice(broker: str) -> None:
+    produce_numbered(broker, "holes", numbered(1000, leave_out=(200, 202, 501), twice=(7, 9)))
+    result = read(broker, "holes", "--verify")
+    assert result.returncode == 1
+    lines = result.stdout.decode().splitlines()
+    assert lines[:2] == ["eth0 queue 0: 2 missing, seq 100 to 101", "eth0 queue 1: 1 missing, seq 250"]
+    assert lines[-1] == "not complete: 3 packets missing, 2 twice"
+
+
+def test_verify_needs_headers_and_the_whole_topic(broker: str, topic: str) -> None:
+    result = read(broker, topic, "--verify")
+    assert result.returncode == 1
+    assert f"{FRAMES} packets have no headers".encode() in result.stdout
+    for options in (("-o", "-5"), ("-c", "3"), ("--follow",)):
+        result = read(broker, topic, "--verify", *options)
+        assert result.returncode == 2
+        assert "--verify proves a whole topic" in one_line(result)

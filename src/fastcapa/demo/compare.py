@@ -35,7 +35,7 @@ def delivered(properties: Mapping[str, str], topic: topics.Topic) -> list[Packet
     packets: list[Packet] = []
     with Reader(properties, topic, offsets.Span(), follow=False, stopped=lambda: False) as reader:
         for batch in reader.batches():
-            packets.extend((time_ns // 1000, frame) for time_ns, _, frame, _ in batch)
+            packets.extend((frame.time_ns // 1000, frame.data) for frame in batch)
             if time.monotonic() > deadline:
                 raise RunTimeError(f"reading back from {properties[BOOTSTRAP]} took more than {_READ_S:g} s")
     return packets

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -15,9 +15,20 @@ from fastcapa.kafka.properties import client_error, make_client
 from fastcapa.kafka.topics import Topic, unreachable
 from fastcapa.read import offsets
 from fastcapa.read.merge import Merge
+from fastcapa.read.verify import Origin
 
-Frame = tuple[int, int, bytes, bool]
-"""Time in ns since the epoch, original length, bytes, and whether the time is exact to the nanosecond."""
+
+class Frame(NamedTuple):
+    """What a message says of a packet; times are ns since the epoch, lengths bytes."""
+
+    time_ns: int
+    original_length: int
+    data: bytes
+    exact: bool
+    """Whether the time is exact to the nanosecond."""
+    origin: Origin | None
+    """Queue and sequence, if the message has all the headers."""
+
 
 CONNECT_S = 10.0
 STALL_S = 30.0
@@ -64,6 +75,8 @@ def parse(message: Message) -> Frame | None:
     time_ns = int.from_bytes(key, "big") * 1000
     original_length = len(value)
     exact = False
+    interface: bytes | None = None
+    queue = sequence = -1
     headers = message.headers()
     if headers:
         for name, content in headers if isinstance(headers, list) else headers.items():
@@ -74,7 +87,18 @@ def parse(message: Message) -> Frame | None:
                 exact = True
             elif name == "len" and len(content) == 4:
                 original_length = max(original_length, int.from_bytes(content, "big"))
-    return (time_ns, original_length, value, exact) if time_ns <= _TIME_NS_MAX else None
+            elif name == "if":
+                interface = content
+            elif name == "q" and len(content) == 2:
+                queue = int.from_bytes(content, "big")
+            elif name == "seq" and len(content) == 8:
+                sequence = int.from_bytes(content, "big")
+    if time_ns > _TIME_NS_MAX:
+        return None
+    origin = None
+    if interface is not None and queue >= 0 and sequence >= 0:
+        origin = Origin(interface.decode("utf-8", "replace"), queue, sequence, message.partition() or 0)
+    return Frame(time_ns, original_length, value, exact, origin)
 
 
 class Reader:
@@ -221,7 +245,7 @@ class Reader:
                 if frame is None:
                     self.not_ours += 1
                 else:
-                    merge.push(number, frame[0], frame, len(frame[2]) + _FRAME_OVERHEAD_BYTES, now)
+                    merge.push(number, frame.time_ns, frame, len(frame.data) + _FRAME_OVERHEAD_BYTES, now)
             if not follow and offset + 1 >= behind[number]:
                 self._end(number)
 
