@@ -10,11 +10,16 @@
 // leaves the ports out for all fragments of a datagram. Not with PACKET_FANOUT_FLAG_DEFRAG, which hands over
 // datagrams where the wire had fragments, nor with a roll-over to another queue, which tears flows apart. A frame whose
 // socket rejects it is not counted anywhere, so the sharp beginning and end hold for each socket by itself.
+//
+// An interface that is removed takes its sockets with it. Each queue then reads what the kernel still has, closes its
+// socket and looks for an interface of that name; when all queues have joined a new group there, capture goes on.
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +31,7 @@
 #include "../packet.h"
 #include "../rx/filter.h"
 #include "../stats/counter.h"
+#include "link_watch.h"
 #include "source.h"
 
 enum {
@@ -33,23 +39,39 @@ enum {
 	BLOCK_TIMEOUT_MS = 10,
 	// How long the last blocks may take to come after intake has stopped.
 	QUIET_TIMEOUT_MS = 1000,
-	STATS_INTERVAL_MS = 100,
+	// Counters and link are looked at so often, and under pressure after so many full fetches.
+	HOUSEKEEPING_MS = 100,
+	FULL_FETCHES_MAX = 256,
+	// How often an interface that is gone is looked for.
+	RETURN_INTERVAL_MS = 200,
+};
+
+// Of a queue; writer and reader: its rx worker, once it has started.
+enum stage {
+	STAGE_OPEN,    // frames come
+	STAGE_GONE,    // the interface was removed; what the kernel still has is being read
+	STAGE_WAITING, // no socket: looking for the interface
+	STAGE_JOINED,  // a new socket, which rejects everything until all queues have one
 };
 
 struct queue {
 	pcap_t *pcap;
 	struct fc_source *source;
-	int end;              // 0 while intake is open; then what rx_burst returns when all is read; rx worker only
-	int64_t deadline_ns;  // of the drain, monotonic
-	int64_t stats_due_ns; // monotonic
+	uint16_t number;
+	unsigned index; // of the interface
+	enum stage stage;
+	int end;               // 0 while intake is open; then what rx_burst returns when all is read; rx worker only
+	int64_t deadline_ns;   // of the drain, monotonic
+	int64_t due_ns;        // of the next housekeeping, or of the next look for the interface; monotonic
+	unsigned full_fetches; // since then
 
-	// The kernel counted these before start() was done; they are not ours. Writer: rx worker, before the first
-	// fetch.
+	// The kernel counted these while the wanted traffic was not let in yet; they are not ours. Writer: control
+	// thread before the first fetch, rx worker afterwards.
 	uint64_t received_before, dropped_before;
-	// Of the kernel, 32 bits wide there: extended here by adding differences.
+	// Of this socket, 32 bits wide.
 	uint32_t received_last, dropped_last;
 
-	uint64_t frames;                             // libpcap handed over; writer: rx worker
+	uint64_t frames;                             // libpcap handed over, or never will; writer: rx worker
 	uint64_t received, dropped, no_mbuf, errors; // writer: rx worker; readers: any
 
 	// Of the fetch under way, for the callback.
@@ -59,12 +81,25 @@ struct queue {
 
 struct interface {
 	struct queue *queues; // owned, s->rx_queues of them
+	struct fc_source_config config;
+	struct fc_link_watch link; // of the control thread, then of queue 0's rx worker
+
+	pthread_mutex_t mutex; // guards the making of a group, never the way of a packet
+	uint16_t group;
+	_Atomic uint16_t joined; // queues in the group; writers: rx workers, under the mutex
 };
+
+static struct interface *interface_of(const struct fc_source *s)
+{
+	return s->state;
+}
 
 static struct queue *queue_of(const struct fc_source *s, uint16_t queue)
 {
-	return &((struct interface *)s->state)->queues[queue];
+	return &interface_of(s)->queues[queue];
 }
+
+// ---- a socket -------------------------------------------------------------------------------------------------------
 
 static int open_error(struct fc_source *s, pcap_t *pcap, int status)
 {
@@ -85,8 +120,9 @@ static int open_error(struct fc_source *s, pcap_t *pcap, int status)
 	}
 }
 
-static int activate(struct fc_source *s, struct queue *q, const struct fc_source_config *config)
+static int activate(struct fc_source *s, struct queue *q)
 {
+	const struct fc_source_config *config = &interface_of(s)->config;
 	int status;
 
 	pcap_set_snaplen(q->pcap, (int)config->snaplen);
@@ -111,31 +147,14 @@ static int reject_all(struct queue *q)
 	return setsockopt(pcap_fileno(q->pcap), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
-// Reads the kernel's counters. ps_recv is of all frames that passed the filter, the dropped ones among them.
-static void read_stats(struct queue *q)
+// Makes the socket a member of the group of all queues. The first one makes the group, with an identifier that nobody
+// else has.
+static int join_group(struct fc_source *s, struct queue *q)
 {
-	struct pcap_stat stat;
-
-	if (pcap_stats(q->pcap, &stat) != 0)
-		return;
-	fc_counter_add(&q->received, stat.ps_recv - q->received_last);
-	fc_counter_add(&q->dropped, stat.ps_drop - q->dropped_last);
-	q->received_last = stat.ps_recv;
-	q->dropped_last = stat.ps_drop;
-}
-
-static bool all_read(struct queue *q)
-{
-	read_stats(q);
-	return q->frames >= q->received - q->dropped;
-}
-
-// Makes the queues' sockets one group. The first one makes the group, with an identifier that nobody else has.
-static int join_group(struct fc_source *s, struct queue *q, uint16_t *group)
-{
-	bool first = q == queue_of(s, 0);
+	struct interface *i = interface_of(s);
+	bool first = atomic_load(&i->joined) == 0;
 	uint32_t type = PACKET_FANOUT_HASH | (first ? PACKET_FANOUT_FLAG_UNIQUEID : 0);
-	uint32_t value = type << 16 | (first ? 0 : *group);
+	uint32_t value = type << 16 | (first ? 0 : i->group);
 	socklen_t size = sizeof value;
 	int fd = pcap_fileno(q->pcap);
 
@@ -143,20 +162,40 @@ static int join_group(struct fc_source *s, struct queue *q, uint16_t *group)
 		getsockopt(fd, SOL_PACKET, PACKET_FANOUT, &value, &size) != 0)
 		return fc_error(errno, "%s: the kernel does not spread frames over %u rx queues: %s", s->name,
 			s->rx_queues, strerror(errno));
-	*group = (uint16_t)value;
+	i->group = (uint16_t)value;
 	return 0;
 }
 
-static int open_queue(struct fc_source *s, struct queue *q, const struct fc_source_config *config, uint16_t *group)
+static int join(struct fc_source *s, struct queue *q)
+{
+	struct interface *i = interface_of(s);
+	int error;
+
+	pthread_mutex_lock(&i->mutex);
+	error = s->rx_queues > 1 ? join_group(s, q) : 0;
+	if (error == 0)
+		atomic_fetch_add(&i->joined, 1);
+	pthread_mutex_unlock(&i->mutex);
+	return error;
+}
+
+static void leave(struct fc_source *s, struct queue *q)
+{
+	struct interface *i = interface_of(s);
+
+	pthread_mutex_lock(&i->mutex);
+	pcap_close(q->pcap);
+	q->pcap = NULL;
+	atomic_fetch_sub(&i->joined, 1);
+	pthread_mutex_unlock(&i->mutex);
+}
+
+static int set_up(struct fc_source *s, struct queue *q)
 {
 	char text[PCAP_ERRBUF_SIZE];
-	int error, link_type;
+	int error = activate(s, q);
+	int link_type;
 
-	q->source = s;
-	q->pcap = pcap_create(s->name, text);
-	if (q->pcap == NULL)
-		return fc_error(EIO, "cannot capture on %s: %s", s->name, text);
-	error = activate(s, q, config);
 	if (error != 0)
 		return error;
 	if (reject_all(q) != 0)
@@ -170,29 +209,53 @@ static int open_queue(struct fc_source *s, struct queue *q, const struct fc_sour
 	}
 	if (pcap_setnonblock(q->pcap, 1, text) != 0)
 		return fc_error(EIO, "%s: %s", s->name, text);
-	return s->rx_queues > 1 ? join_group(s, q, group) : 0;
+	return join(s, q);
 }
 
-static int interface_open(struct fc_source *s, const struct fc_source_config *config)
+// Opens a socket that rejects everything. 0 or -errno with fc_error(); then there is none.
+static int open_queue(struct fc_source *s, struct queue *q)
 {
-	struct interface *i;
-	uint16_t queue, group = 0;
-	int error = 0;
+	char text[PCAP_ERRBUF_SIZE];
+	int error;
 
-	i = s->state = calloc(1, sizeof *i);
-	if (i == NULL)
-		return fc_error(ENOMEM, "%s: out of memory", s->name);
-	i->queues = aligned_alloc(RTE_CACHE_LINE_SIZE, s->rx_queues * sizeof *i->queues);
-	if (i->queues == NULL)
-		return fc_error(ENOMEM, "%s: out of memory", s->name);
-	memset(i->queues, 0, s->rx_queues * sizeof *i->queues);
-	for (queue = 0; error == 0 && queue < s->rx_queues; queue++)
-		error = open_queue(s, &i->queues[queue], config, &group);
-	if (error != 0)
-		return error;
-	s->stamps = true;
-	strcpy(s->clock, "kernel, nanoseconds");
-	return fc_source_pool(s);
+	q->received_last = q->dropped_last = 0;
+	q->index = if_nametoindex(s->name);
+	q->pcap = pcap_create(s->name, text);
+	if (q->pcap == NULL)
+		return fc_error(EIO, "cannot capture on %s: %s", s->name, text);
+	error = set_up(s, q);
+	if (error != 0) {
+		pcap_close(q->pcap);
+		q->pcap = NULL;
+	}
+	return error;
+}
+
+// Reads the kernel's counters. ps_recv is of all frames that passed the filter, the dropped ones among them.
+static void read_stats(struct queue *q)
+{
+	struct pcap_stat stat;
+
+	if (pcap_stats(q->pcap, &stat) != 0)
+		return;
+	fc_counter_extend(&q->received, &q->received_last, stat.ps_recv);
+	fc_counter_extend(&q->dropped, &q->dropped_last, stat.ps_drop);
+}
+
+static bool all_read(struct queue *q)
+{
+	read_stats(q);
+	return q->frames >= q->received - q->dropped;
+}
+
+// The kernel may have counted frames that it will never hand over.
+static void give_up_rest(struct queue *q)
+{
+	uint64_t handed_over = q->received - q->dropped;
+	uint64_t rest = handed_over > q->frames ? handed_over - q->frames : 0;
+
+	fc_counter_add(&q->errors, rest);
+	q->frames += rest;
 }
 
 static void discard(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)
@@ -220,16 +283,17 @@ static bool attach(struct queue *q, const char *expression)
 	return attached;
 }
 
-// Takes out what came in before reject_all(), then lets the wanted traffic in.
-static int interface_start(struct fc_source *s, uint16_t queue, const char *filter)
+// Takes out what came in before reject_all(), then lets the wanted traffic in. 1: the kernel filters; 0: it does not
+// take the filter; or -errno.
+static int let_in(struct fc_source *s, struct queue *q, const char *filter)
 {
 	// On loopback the kernel shows each frame twice, and libpcap drops the outgoing one after the kernel counted
 	// it.
 	const char *one_direction = strcmp(s->name, "lo") == 0 ? "inbound" : "";
-	struct queue *q = queue_of(s, queue);
+	uint64_t received = q->received, dropped = q->dropped;
+	int64_t deadline_ns = fc_monotonic_ns() + QUIET_TIMEOUT_MS * FC_NS_PER_MS;
 	char *expression;
 	bool attached;
-	int64_t deadline_ns = fc_monotonic_ns() + QUIET_TIMEOUT_MS * FC_NS_PER_MS;
 
 	while (!all_read(q) && fc_monotonic_ns() < deadline_ns) {
 		int got = pcap_dispatch(q->pcap, -1, discard, NULL);
@@ -240,8 +304,8 @@ static int interface_start(struct fc_source *s, uint16_t queue, const char *filt
 		if (got == 0)
 			nanosleep(&(struct timespec){.tv_nsec = FC_NS_PER_MS}, NULL);
 	}
-	q->received_before = q->received;
-	q->dropped_before = q->dropped;
+	fc_counter_add(&q->received_before, q->received - received);
+	fc_counter_add(&q->dropped_before, q->dropped - dropped);
 
 	if (asprintf(&expression, "%s%s%s%s", one_direction, *one_direction && *filter ? " and (" : "", filter,
 		    *one_direction && *filter ? ")" : "") < 0)
@@ -253,6 +317,45 @@ static int interface_start(struct fc_source *s, uint16_t queue, const char *filt
 	if (!attach(q, one_direction))
 		return fc_error(errno, "%s: cannot attach a filter: %s", s->name, strerror(errno));
 	return 0;
+}
+
+// ---- the interface --------------------------------------------------------------------------------------------------
+
+static int interface_open(struct fc_source *s, const struct fc_source_config *config)
+{
+	struct interface *i;
+	uint16_t queue;
+	int error;
+
+	i = s->state = calloc(1, sizeof *i);
+	if (i == NULL)
+		return fc_error(ENOMEM, "%s: out of memory", s->name);
+	i->link.fd = -1;
+	pthread_mutex_init(&i->mutex, NULL);
+	i->config = *config;
+	i->config.name = i->config.exclude = NULL; // borrowed
+	i->queues = aligned_alloc(RTE_CACHE_LINE_SIZE, s->rx_queues * sizeof *i->queues);
+	if (i->queues == NULL)
+		return fc_error(ENOMEM, "%s: out of memory", s->name);
+	memset(i->queues, 0, s->rx_queues * sizeof *i->queues);
+	for (queue = 0; queue < s->rx_queues; queue++) {
+		i->queues[queue].source = s;
+		i->queues[queue].number = queue;
+		error = open_queue(s, &i->queues[queue]);
+		if (error != 0)
+			return error;
+	}
+	error = fc_link_watch_open(&i->link, s->name);
+	if (error != 0)
+		return error;
+	s->stamps = true;
+	strcpy(s->clock, "kernel, nanoseconds");
+	return fc_source_pool(s);
+}
+
+static int interface_start(struct fc_source *s, uint16_t queue, const char *filter)
+{
+	return let_in(s, queue_of(s, queue), filter);
 }
 
 static void receive(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)
@@ -277,10 +380,115 @@ static void interface_stop_intake(struct fc_source *s, uint16_t queue)
 {
 	struct queue *q = queue_of(s, queue);
 
-	if (reject_all(q) != 0)
+	if (q->pcap != NULL && reject_all(q) != 0)
 		fc_event(s->events, LOG_WARNING, "%s: cannot stop the intake: %s", s->name, strerror(errno));
 	q->end = FC_RX_END;
 	q->deadline_ns = fc_monotonic_ns() + QUIET_TIMEOUT_MS * FC_NS_PER_MS;
+}
+
+// ---- an interface that goes and comes -------------------------------------------------------------------------------
+
+// Whether the name is another interface's now, or nobody's. The kernel unbinds the sockets of an interface that is
+// removed, but a little after its name is gone, which is what libpcap fails of.
+static bool is_removed(struct queue *q)
+{
+	return if_nametoindex(q->source->name) != q->index;
+}
+
+// pcap_dispatch() failed. What the kernel still holds is ours in any case.
+static void take_failure(struct fc_source *s, struct queue *q)
+{
+	if (q->end == FC_RX_FAILED || q->stage == STAGE_GONE)
+		return;
+	if (is_removed(q)) {
+		if (q->number == 0 && q->end == 0)
+			fc_event(s->events, LOG_WARNING,
+				"%s: the interface was removed or renamed; waiting for one of this name, what passes "
+				"until then is not seen",
+				s->name);
+		q->stage = STAGE_GONE;
+		q->deadline_ns = fc_monotonic_ns() + QUIET_TIMEOUT_MS * FC_NS_PER_MS;
+		return;
+	}
+	fc_event(s->events, LOG_ERR, "%s: %s", s->name, pcap_geterr(q->pcap));
+	if (q->end == 0)
+		interface_stop_intake(s, q->number);
+	q->end = FC_RX_FAILED;
+}
+
+static void look_for_return(struct fc_source *s, struct queue *q)
+{
+	int error;
+
+	if (if_nametoindex(s->name) == 0)
+		return;
+	error = open_queue(s, q);
+	if (error == 0) {
+		q->stage = STAGE_JOINED;
+	} else if (error == -EPROTONOSUPPORT || error == -EPERM) {
+		fc_event(s->events, LOG_ERR, "%s", fc_last_error());
+		q->end = FC_RX_FAILED;
+	} // else not up yet, or another queue still has its old socket
+}
+
+static void go_on(struct fc_source *s, struct queue *q)
+{
+	int filters;
+
+	if (is_removed(q)) { // again
+		leave(s, q);
+		q->stage = STAGE_WAITING;
+		return;
+	}
+	if (atomic_load(&interface_of(s)->joined) < s->rx_queues)
+		return;
+	filters = let_in(s, q, s->filter);
+	if (filters < 0) {
+		leave(s, q);
+		q->stage = STAGE_WAITING;
+		return;
+	}
+	q->stage = STAGE_OPEN;
+	if (q->number == 0)
+		fc_event(s->events, LOG_WARNING,
+			"%s: the interface is back and capture goes on; what passed in between is not known", s->name);
+}
+
+// A fetch without a socket. Returns what rx_burst returns.
+static int fetch_nothing(struct fc_source *s, struct queue *q)
+{
+	int64_t now_ns = fc_monotonic_ns();
+
+	if (q->end == 0 && now_ns >= q->due_ns) {
+		if (q->stage == STAGE_WAITING)
+			look_for_return(s, q);
+		q->due_ns = now_ns + RETURN_INTERVAL_MS * FC_NS_PER_MS;
+	}
+	if (q->end == 0 && q->stage == STAGE_JOINED)
+		go_on(s, q);
+	return q->end;
+}
+
+// The interface is gone: the socket too, when it has nothing left.
+static void fetched_from_gone(struct fc_source *s, struct queue *q)
+{
+	if (!all_read(q) && fc_monotonic_ns() < q->deadline_ns)
+		return;
+	give_up_rest(q);
+	leave(s, q);
+	q->stage = STAGE_WAITING;
+	q->due_ns = 0;
+}
+
+// ---- fetching -------------------------------------------------------------------------------------------------------
+
+static void keep_house(struct fc_source *s, struct queue *q, int64_t now_ns)
+{
+	read_stats(q);
+	if (q->number == 0)
+		fc_link_watch_poll(&interface_of(s)->link, s->events);
+	q->due_ns = now_ns + HOUSEKEEPING_MS * FC_NS_PER_MS;
+	q->full_fetches = 0;
 }
 
 static int interface_rx_burst(struct fc_source *s, uint16_t queue, struct rte_mbuf **packets, uint16_t n)
@@ -289,34 +497,37 @@ static int interface_rx_burst(struct fc_source *s, uint16_t queue, struct rte_mb
 	int64_t now_ns;
 	int got;
 
+	if (q->stage >= STAGE_WAITING)
+		return fetch_nothing(s, q);
 	q->packets = packets;
 	q->count = 0;
 	got = pcap_dispatch(q->pcap, n, receive, (u_char *)q);
-	if (got < 0) { // the interface is gone; what the kernel still holds of it is ours
-		if (q->end != FC_RX_FAILED)
-			fc_event(s->events, LOG_ERR, "%s: %s", s->name, pcap_geterr(q->pcap));
-		if (q->end == 0)
-			interface_stop_intake(s, queue);
-		q->end = FC_RX_FAILED;
+	if (got < 0) {
+		take_failure(s, q);
 		got = q->count;
 	}
-	if (got > 0 && q->count == n)
+	if (q->count == n && q->full_fetches++ < FULL_FETCHES_MAX)
 		return q->count; // under pressure: no clock, no system call
 	now_ns = fc_monotonic_ns();
-	if (now_ns >= q->stats_due_ns) {
-		read_stats(q);
-		q->stats_due_ns = now_ns + STATS_INTERVAL_MS * FC_NS_PER_MS;
-	}
-	if (q->end == 0 || got > 0)
+	if (now_ns >= q->due_ns)
+		keep_house(s, q, now_ns);
+	if (got > 0)
 		return q->count;
-	if (all_read(q))
-		return q->end;
-	if (now_ns < q->deadline_ns)
+	if (q->stage == STAGE_GONE) {
+		fetched_from_gone(s, q);
 		return 0;
-	// The kernel counted frames that it never handed over.
-	fc_counter_set(&q->errors, q->received - q->dropped - q->frames);
+	}
+	if (q->end == 0)
+		return 0;
+	if (!all_read(q)) {
+		if (now_ns < q->deadline_ns)
+			return 0;
+		give_up_rest(q);
+	}
 	return q->end;
 }
+
+// ---- counters, end --------------------------------------------------------------------------------------------------
 
 static void interface_losses(struct fc_source *s, uint16_t queue, struct fc_source_row *row)
 {
@@ -350,6 +561,8 @@ static void interface_close(struct fc_source *s)
 	for (queue = 0; i->queues != NULL && queue < s->rx_queues; queue++)
 		if (i->queues[queue].pcap != NULL)
 			pcap_close(i->queues[queue].pcap);
+	fc_link_watch_close(&i->link);
+	pthread_mutex_destroy(&i->mutex);
 	free(i->queues);
 	free(i);
 }

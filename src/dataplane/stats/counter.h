@@ -19,6 +19,14 @@ static inline void fc_counter_set(uint64_t *c, uint64_t n)
 	__atomic_store_n(c, n, __ATOMIC_RELEASE);
 }
 
+// Takes over a counter that somebody else keeps in 32 bits and that wraps: adds what it has gained since `last`. Right
+// as long as it is read once in 2^32 counts. Only the owning worker.
+static inline void fc_counter_extend(uint64_t *c, uint32_t *last, uint32_t now)
+{
+	fc_counter_add(c, now - *last);
+	*last = now;
+}
+
 // Any thread.
 static inline uint64_t fc_counter_read(const uint64_t *c)
 {
