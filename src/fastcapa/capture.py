@@ -1,19 +1,20 @@
 """A capture from the checked configuration to its outcome: what has to be right first, then the engine."""
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from fastcapa import _dataplane, plan
+from fastcapa import _dataplane, own_traffic, plan
 from fastcapa._pcap import CaptureFileError, CaptureReader
 from fastcapa.channel import Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import topics
 from fastcapa.kafka.direct import NotDirect, direct_settings
-from fastcapa.kafka.properties import BOOTSTRAP
+from fastcapa.kafka.properties import BOOTSTRAP, bootstrap_servers
 from fastcapa.signals import Stop
 from fastcapa.stats import lost
 from fastcapa.supervisor import NoMemoryError, Outcome, Supervisor
@@ -22,6 +23,8 @@ BROKER_TIMEOUT_S = 10.0
 ETHERNET = 1  # DLT_EN10MB, LINKTYPE_ETHERNET
 # Record batch header (61 bytes, Kafka's message format v2) and the most a record with our key adds around its value.
 BATCH_OVERHEAD_BYTES = 61 + 40
+# Five headers (if, q, seq, ns, len) with the lengths of their names and values, but for the interface's name.
+HEADERS_BYTES = 64
 # The client's own limit (message.max.bytes), which it also takes for the size of a batch.
 LIBRARY_MESSAGE_BYTES = 1_000_000
 
@@ -52,13 +55,19 @@ class Capture:
         )
         if oldest_ns and config.timestamps == "source":
             self._warn_of_retention(topic, min(oldest_ns))
+        exclude = own_traffic.exclusions(
+            [source.name for source in config.sources if source.kind is SourceKind.INTERFACE],
+            [*topic.brokers, *bootstrap_servers(config.properties)],
+            self._log,
+            keep=config.include_own_traffic,
+        )
         names = ", ".join(source.name for source in config.sources)
         self._log(
             f"{names} -> topic {topic.name} ({len(topic.partitions)} partitions) at"
             f" {config.properties[BOOTSTRAP]}, through {_NAMES[producer]}{why}"
         )
         try:
-            return self._supervise(the_plan, topic, producer, stop)
+            return self._supervise(the_plan, topic, producer, exclude, stop)
         except NoMemoryError as error:
             if not the_plan.hugepages:
                 raise
@@ -66,7 +75,7 @@ class Capture:
             self._log(f"no hugepages after all ({error})")
             nodes = plan.source_nodes(config)
             smaller = plan.make(config, machine.without_hugepages(), nodes, direct=producer == "direct")
-            return self._supervise(smaller, topic, producer, stop)
+            return self._supervise(smaller, topic, producer, exclude, stop)
 
     def prepare(self) -> plan.Plan:
         """Check everything that can be known without a broker, and return the plan; raises as run() does."""
@@ -80,10 +89,17 @@ class Capture:
         the_plan = plan.make(config, machine, plan.source_nodes(config), direct=direct)
         return the_plan, [time for source in config.sources if (time := self._check_source(source)) is not None]
 
-    def _supervise(self, the_plan: plan.Plan, topic: topics.Topic, producer: ProducerName, stop: Stop) -> Outcome:
+    def _supervise(
+        self,
+        the_plan: plan.Plan,
+        topic: topics.Topic,
+        producer: ProducerName,
+        exclude: dict[str, str],
+        stop: Stop,
+    ) -> Outcome:
         for note in the_plan.notes:
             self._log(note)
-        return Supervisor(self._settings(the_plan, topic, producer), self._log).run(stop)
+        return Supervisor(self._settings(the_plan, topic, producer, exclude), self._log).run(stop)
 
     def _check_source(self, source: Source) -> int | None:
         """Return the time of a file's first frame, ns, or None; raise RunTimeError if it cannot be captured from."""
@@ -121,7 +137,9 @@ class Capture:
             " --timestamps now"
         )
 
-    def _settings(self, the_plan: plan.Plan, topic: topics.Topic, producer: ProducerName) -> Settings:
+    def _settings(
+        self, the_plan: plan.Plan, topic: topics.Topic, producer: ProducerName, exclude: dict[str, str]
+    ) -> Settings:
         config = self._config
         wanted = _number(config.properties.get("message.max.bytes", str(LIBRARY_MESSAGE_BYTES)))
         limit = min(wanted, topic.max_message_bytes or wanted)
@@ -132,10 +150,17 @@ class Capture:
             config=config.model_copy(update={"properties": properties}),
             plan=the_plan,
             partitions=len(topic.partitions),
-            value_bytes_max=max(limit - BATCH_OVERHEAD_BYTES, 0),
+            value_bytes_max=max(limit - BATCH_OVERHEAD_BYTES - self._header_bytes(), 0),
+            exclude=exclude,
             producer=producer,
             batch_bytes_max=topic.max_message_bytes or LIBRARY_MESSAGE_BYTES,
         )
+
+    def _header_bytes(self) -> int:
+        """Return the most that message headers take."""
+        if not self._config.headers:
+            return 0
+        return HEADERS_BYTES + max(len(os.fsencode(source.name)) for source in self._config.sources)
 
 
 def _check_interface(name: str) -> None:

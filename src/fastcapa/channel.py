@@ -30,6 +30,8 @@ class Settings(BaseModel):
     """The one that was chosen."""
     batch_bytes_max: int
     """The largest record batch that the topic takes, as far as the supervisor knows."""
+    exclude: dict[str, str]
+    """Per kernel interface: pcap-filter(7) of packets that are never wanted."""
 
 
 class Channel:

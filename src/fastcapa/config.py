@@ -80,6 +80,8 @@ class CaptureConfig(BaseModel):
     """What decides about the partition of a packet."""
     headers: bool = False
     """Messages carry source, queue, sequence, nanoseconds and original length."""
+    include_own_traffic: bool = False
+    """Capture the probe's own traffic to Kafka too, on an interface that carries it."""
     snaplen: int = Field(SNAPLEN_MAX, ge=1, le=SNAPLEN_MAX)
     """Bytes kept of a frame; 0: all."""
     promiscuous: bool = True

@@ -81,7 +81,7 @@ class Engine:
         )
         self._control = self._make_control(pipeline)
         for index, source in enumerate(config.sources):
-            pipeline.add_source(**_source_arguments(config, plan, source, index))
+            pipeline.add_source(**_source_arguments(config, plan, self._settings.exclude, source, index))
         if self._control is not None:
             self._patience_ends = time.monotonic() + PATIENCE_S
             self._control.prepare(self._gives_up)
@@ -260,7 +260,9 @@ def _eal_arguments(config: CaptureConfig, plan: Plan) -> list[str]:
     return arguments
 
 
-def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, index: int) -> dict[str, Any]:
+def _source_arguments(
+    config: CaptureConfig, plan: Plan, exclude: dict[str, str], source: Source, index: int
+) -> dict[str, Any]:
     return {
         "kind": _KINDS[source.kind],
         "name": source.name,
@@ -276,7 +278,7 @@ def _source_arguments(config: CaptureConfig, plan: Plan, source: Source, index: 
         "timestamps_now": config.timestamps == "now",
         # A file waits for us: spinning for it would only take CPU time from Kafka's side.
         "backoff": plan.backoff or not source.live,
-        "exclude": "",
+        "exclude": exclude.get(source.name, "") if source.kind is SourceKind.INTERFACE else "",
     }
 
 

@@ -79,6 +79,11 @@ def _add_capture(parser: argparse.ArgumentParser) -> None:
         help="only packets for this host",
     )
     group.add_argument(
+        "--include-own-traffic",
+        action="store_true",
+        help="capture our own packets to Kafka too, on an interface that carries them",
+    )
+    group.add_argument(
         "--timestamps", choices=["source", "now"], help="of a file: its own, or the current time (source)"
     )
     group.add_argument(

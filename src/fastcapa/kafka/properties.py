@@ -17,6 +17,7 @@ Client = TypeVar("Client")
 
 REFERENCE = "https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md"
 BOOTSTRAP = "bootstrap.servers"
+_PORT = 9092  # librdkafka's default
 # The old name of bootstrap.servers: two names for one property would leave to chance which of them wins.
 _BOOTSTRAP_ALIAS = "metadata.broker.list"
 # Groups of the ini files that the first Fastcapa read. librdkafka takes topic properties as global ones too.
@@ -68,6 +69,16 @@ def load(brokers: str | None, file: Path | None, overrides: Sequence[str]) -> di
     if properties.get("group.id") == "":
         raise UsageError("group.id is empty; name a group or leave the property out")
     return properties
+
+
+def bootstrap_servers(properties: Mapping[str, str]) -> list[str]:
+    """Return host:port of each broker that the properties name; librdkafka also takes PROTOCOL://HOST:PORT."""
+    servers = []
+    for broker in properties[BOOTSTRAP].split(","):
+        name = broker.strip().rpartition("://")[2]
+        has_port = ":" in name.rpartition("]")[2]
+        servers.append(name if has_port else f"{name}:{_PORT}")
+    return servers
 
 
 def make_client(factory: Callable[..., Client], properties: Mapping[str, Any], **keywords: Any) -> Client:
