@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from syslog import LOG_NOTICE
 from typing import IO, Any
 
 from fastcapa.channel import Channel, Settings
@@ -164,7 +165,7 @@ class Supervisor:
         for message in channel.receive():
             kind = message["type"]
             if kind == "log":
-                self._log_event(message["text"])
+                self._log_event(message["level"], message["text"])
             elif kind == "started":
                 self._cpu_started = time.process_time()
                 for clock in message["clocks"]:
@@ -181,8 +182,14 @@ class Supervisor:
             elif kind == "error":
                 self._error = _start_error(message["text"], message["errno"])
 
-    def _log_event(self, text: str) -> None:
-        """Log a line of the engine; one that repeats (a broker that is away) at powers of ten only."""
+    def _log_event(self, level: int, text: str) -> None:
+        """Log a line of the engine; one that repeats (a broker that is away) at powers of ten only.
+
+        Notices are what happened (a link went down), each time anew.
+        """
+        if level == LOG_NOTICE:
+            self._log(text)
+            return
         count = self._repeated.count(text)
         if count == 1:
             self._log(text)

@@ -5,56 +5,17 @@ from __future__ import annotations
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from support import frames, topics
-from support.brokers import Cluster, broker
+from support.brokers import Cluster
 from support.kafka_reader import Record, iterate, read_all
 from support.live import Live
 from support.netns import COUNTER, Namespace, namespace, unused_address
-from support.probe import Report
+from support.site import Site, dropped
 
 MILLION = 1_000_000
-
-
-@dataclass(frozen=True)
-class Site:
-    """A namespace, and a broker that it reaches over another link than the captured one."""
-
-    inside: Namespace
-    bootstrap: str
-    directory: Path
-
-    def begin(self, topic: str, *arguments: str) -> Live:
-        return Live.begin(self.bootstrap, topic, *arguments, directory=self.directory, inside=self.inside)
-
-    def capture(self, send: Callable[[], object], *arguments: str, partitions: int = 1) -> tuple[Report, list[Record]]:
-        """What a capture makes of the frames that `send` sends: its report, and the topic."""
-        topic = topics.create(self.bootstrap, partitions)
-        live = self.begin(topic, *arguments)
-        send()
-        report = live.stop()
-        return report, read_all(self.bootstrap, topic)
-
-
-@pytest.fixture(scope="module")
-def kafka_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Namespace, Cluster]]:
-    # Frames on this link may be as long as an IP packet can be.
-    address = unused_address()
-    with (
-        namespace(mtu=65521, address=address) as inside,
-        broker(tmp_path_factory.mktemp("kafka"), host=address) as cluster,
-    ):
-        yield inside, cluster
-
-
-@pytest.fixture
-def site(kafka_outside: tuple[Namespace, Cluster], tmp_path: Path) -> Site:
-    inside, cluster = kafka_outside
-    return Site(inside, cluster.bootstrap, tmp_path)
 
 
 def key_of(record: Record) -> int:
@@ -63,12 +24,6 @@ def key_of(record: Record) -> int:
 
 def number_of(record: Record) -> int:
     return int.from_bytes(record.value[COUNTER], "big")
-
-
-def dropped(report: Report) -> int:
-    """Every named loss before Kafka."""
-    source, rx = report["source"], report["rx"]
-    return int(source["missed"] + source["errors"] + source["no_mbuf"] + rx["ring_full_drops"])
 
 
 def assert_all_ours(site: Site, topic: str, began: float, delivered: int) -> None:

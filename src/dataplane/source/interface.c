@@ -402,7 +402,7 @@ static void take_failure(struct fc_source *s, struct queue *q)
 		return;
 	if (is_removed(q)) {
 		if (q->number == 0 && q->end == 0)
-			fc_event(s->events, LOG_WARNING,
+			fc_event(s->events, LOG_NOTICE,
 				"%s: the interface was removed or renamed; waiting for one of this name, what passes "
 				"until then is not seen",
 				s->name);
@@ -450,7 +450,7 @@ static void go_on(struct fc_source *s, struct queue *q)
 	}
 	q->stage = STAGE_OPEN;
 	if (q->number == 0)
-		fc_event(s->events, LOG_WARNING,
+		fc_event(s->events, LOG_NOTICE,
 			"%s: the interface is back and capture goes on; what passed in between is not known", s->name);
 }
 

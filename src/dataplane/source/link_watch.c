@@ -19,7 +19,7 @@ static void note(struct fc_link_watch *w, unsigned flags, uint32_t mtu, struct f
 	bool up = (flags & IFF_UP) != 0 && (flags & IFF_RUNNING) != 0;
 
 	if (w->known && up != w->up)
-		fc_event(events, LOG_WARNING, up ? "%s: the link is up again" : "%s: the link is down; waiting for it",
+		fc_event(events, LOG_NOTICE, up ? "%s: the link is up again" : "%s: the link is down; waiting for it",
 			w->name);
 	if (w->known && mtu != w->mtu && mtu != 0 && w->mtu != 0)
 		fc_event(events, LOG_NOTICE, "%s: the MTU is %u now, was %u", w->name, mtu, w->mtu);
