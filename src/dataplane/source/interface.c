@@ -458,10 +458,11 @@ static void go_on(struct fc_source *s, struct queue *q)
 static int fetch_nothing(struct fc_source *s, struct queue *q)
 {
 	int64_t now_ns = fc_monotonic_ns();
+	// One after the other, as at the start: the kernel's hash then means the same queues as before.
+	bool my_turn = atomic_load(&interface_of(s)->joined) == q->number;
 
-	if (q->end == 0 && now_ns >= q->due_ns) {
-		if (q->stage == STAGE_WAITING)
-			look_for_return(s, q);
+	if (q->end == 0 && q->stage == STAGE_WAITING && my_turn && now_ns >= q->due_ns) {
+		look_for_return(s, q);
 		q->due_ns = now_ns + RETURN_INTERVAL_MS * FC_NS_PER_MS;
 	}
 	if (q->end == 0 && q->stage == STAGE_JOINED)
