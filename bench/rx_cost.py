@@ -73,7 +73,13 @@ def probe(source: dict[str, Any], count: int, on_start: Callable[[Stop], None] |
         )
         the_plan = plan.make(config, plan.Machine.here())
         settings = Settings(
-            config=config, plan=the_plan, partitions=1, value_bytes_max=0, producer="librdkafka", batch_bytes_max=0
+            config=config,
+            plan=the_plan,
+            partitions=1,
+            value_bytes_max=0,
+            producer="librdkafka",
+            batch_bytes_max=0,
+            exclude={},
         )
         outcome = Supervisor(settings, log).run(stop)
     return row_of(outcome.report)
