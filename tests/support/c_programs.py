@@ -13,11 +13,29 @@ NEEDS = {
     "compression": ["producer/record_batch.c", "error.c", "-lisal", "-llz4", "-lzstd"],
     "record_batch": ["-lisal"],
     "record_split": ["producer/record_batch.c", "producer/compression.c", "error.c", "-lisal", "-llz4", "-lzstd"],
+    "ticks": ["-lm"],
+    "vlan": ["pkg-config:libdpdk"],
 }
 
 
 def build(program: Path, sources: list[Path], needs: list[str], sanitizers: list[str] = SANITIZERS) -> None:
-    """Compile `sources` and what `needs` names (files under the data plane, `-l` libraries) into `program`."""
-    more = [need if need.startswith("-") else str(DATAPLANE / need) for need in needs]
+    """Compile `sources` and what `needs` names into `program`.
+
+    That is files under the data plane, `-l` libraries, and `pkg-config:NAME`.
+    """
+    more = [word for need in needs for word in _words(need)]
     compiler = os.environ.get("CC", "cc")
-    subprocess.run([compiler, *FLAGS, *sanitizers, *map(str, sources), *more, "-o", str(program)], check=True)
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    command = [compiler, *FLAGS, *sanitizers, *map(str, sources), *more, "-o", str(program)]
+    subprocess.run(command, check=True, env=environment)
+
+
+def _words(need: str) -> list[str]:
+    if need.startswith("-"):
+        return [need]
+    if not need.startswith("pkg-config:"):
+        return [str(DATAPLANE / need)]
+    command = ["pkg-config", "--cflags", "--libs", need.removeprefix("pkg-config:")]
+    words = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    # Warnings are errors in our sources, not in a library's headers.
+    return [f"-isystem{word[2:]}" if word.startswith("-I") else word for word in words]

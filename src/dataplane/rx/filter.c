@@ -1,11 +1,15 @@
 #include "filter.h"
 
 #include <errno.h>
+#include <rte_errno.h>
+#include <rte_malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../dataplane.h"
 #include "../error.h"
+#include "filter_jit.h"
+#include "filter_mend.h"
 
 int fc_filter_open(struct fc_filter *f, const char *expression)
 {
@@ -30,8 +34,43 @@ int fc_filter_open(struct fc_filter *f, const char *expression)
 	return error;
 }
 
+int fc_filter_compile(struct fc_filter *f)
+{
+	const char *refusal = fc_filter_jit_refusal(&f->program);
+	struct rte_bpf_prm *converted;
+	struct ebpf_insn *mended;
+	uint32_t count;
+
+	if (refusal != NULL)
+		return fc_error(ENOTSUP, "%s", refusal);
+	converted = rte_bpf_convert(&f->program);
+	if (converted == NULL)
+		return fc_error(ENOTSUP, "DPDK does not know all of its instructions");
+	mended = fc_filter_mend(converted, &count);
+	if (mended != NULL) {
+		converted->ins = mended;
+		converted->nb_ins = count;
+		f->compiled = rte_bpf_load(converted);
+	}
+	// Loading has copied both.
+	free(mended);
+	rte_free(converted);
+	if (mended == NULL)
+		return fc_error(ENOMEM, "out of memory");
+	if (f->compiled == NULL)
+		return fc_error(rte_errno, "DPDK refuses it: %s", rte_strerror(rte_errno));
+	if (rte_bpf_get_jit(f->compiled, &f->native) != 0 || f->native.func == NULL) {
+		rte_bpf_destroy(f->compiled);
+		f->compiled = NULL;
+		f->native = (struct rte_bpf_jit){0};
+		return fc_error(ENOTSUP, "DPDK has no compiler for this processor, or may not make code executable");
+	}
+	return 0;
+}
+
 void fc_filter_close(struct fc_filter *f)
 {
+	rte_bpf_destroy(f->compiled); // NULL is fine
 	pcap_freecode(&f->program);
 	free(f->scratch);
 	*f = (struct fc_filter){0};
