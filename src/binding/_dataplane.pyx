@@ -410,7 +410,7 @@ cdef class Pipeline:
             free(rows)
 
     def sources(self):
-        """Return one dictionary per source: in, missed, errors, no_mbuf, clock."""
+        """Return one dictionary per source, as struct fc_source_row has it."""
         cdef c.fc_source_row *rows
         self.check_open()
         cdef size_t count = c.fc_pipeline_sources(self.p, NULL, 0), index
@@ -425,10 +425,34 @@ cdef class Pipeline:
                     "missed": rows[index].missed,
                     "errors": rows[index].errors,
                     "no_mbuf": rows[index].no_mbuf,
+                    "no_mbuf_waits": rows[index].no_mbuf_waits,
+                    "unfetched": rows[index].unfetched,
+                    "clock_steps": rows[index].clock_steps,
                     "clock": (<bytes>rows[index].clock).decode(),
                 }
                 for index in range(count)
             ]
+        finally:
+            free(rows)
+
+    def watch(self):
+        """Look after links and clocks; what is new is in the events. Call it as often as workers()."""
+        self.check_open()
+        c.fc_pipeline_watch(self.p)
+
+    def xstats(self, int source, size_t limit):
+        """Return DPDK's extended statistics of a source that are not 0, at most `limit`, and how many there are."""
+        cdef c.fc_xstat *rows
+        cdef size_t count, index
+        self.check_open()
+        rows = <c.fc_xstat *>calloc(limit + 1, sizeof(c.fc_xstat))
+        if rows == NULL:
+            raise MemoryError
+        try:
+            count = c.fc_pipeline_xstats(self.p, source, rows, limit)
+            names = {(<bytes>rows[index].name).decode("utf-8", "replace"): rows[index].value
+                     for index in range(min(count, limit))}
+            return names, count
         finally:
             free(rows)
 

@@ -125,6 +125,9 @@ cdef extern from "dataplane.h" nogil:
         uint64_t missed
         uint64_t errors
         uint64_t no_mbuf
+        uint64_t no_mbuf_waits
+        uint64_t unfetched
+        uint64_t clock_steps
         char *clock
 
     enum fc_direct_need:
@@ -160,6 +163,10 @@ cdef extern from "dataplane.h" nogil:
         char *hash_types
         char *rx_offloads
 
+    struct fc_xstat:
+        char *name
+        uint64_t value
+
     struct fc_pipeline:
         pass
 
@@ -176,6 +183,8 @@ cdef extern from "dataplane.h" nogil:
     void fc_pipeline_stop(fc_pipeline *p, uint64_t timeout_ms)
     size_t fc_pipeline_workers(fc_pipeline *p, fc_worker_row *rows, size_t max)
     size_t fc_pipeline_sources(fc_pipeline *p, fc_source_row *rows, size_t max)
+    void fc_pipeline_watch(fc_pipeline *p)
+    size_t fc_pipeline_xstats(fc_pipeline *p, uint16_t source, fc_xstat *rows, size_t max)
     int fc_pipeline_event(fc_pipeline *p, char *text, size_t size)
     int fc_pipeline_direct_next(fc_pipeline *p, fc_direct_ask *ask)
     int fc_pipeline_direct_topic(

@@ -146,7 +146,18 @@ struct fc_source_row {
 	uint64_t missed;
 	uint64_t errors;
 	uint64_t no_mbuf;
-	char clock[48]; // which clock stamps its packets
+	uint64_t no_mbuf_waits; // DPDK: times that there was no buffer and the packet was left in the device's queue
+	uint64_t unfetched;     // DPDK: counted by the device after the last fetch; not in `in`
+	uint64_t clock_steps;   // of the system clock since the start, where it is what stamps the packets
+	char clock[48];         // which clock stamps its packets
+};
+
+enum { FC_XSTAT_NAME_BYTES = 64 };
+
+// One of DPDK's extended statistics, as the driver names it.
+struct fc_xstat {
+	char name[FC_XSTAT_NAME_BYTES];
+	uint64_t value;
 };
 
 // ---- what a DPDK device says of itself
@@ -211,6 +222,13 @@ void fc_pipeline_stop(struct fc_pipeline *p, uint64_t timeout_ms);
 // pipeline are read downstream first, so that, gauges apart, never more goes out of a hop than came in.
 size_t fc_pipeline_workers(struct fc_pipeline *p, struct fc_worker_row *rows, size_t max);
 size_t fc_pipeline_sources(struct fc_pipeline *p, struct fc_source_row *rows, size_t max);
+
+// Looks after what changes slowly, and says in the events what is new: steps of the system clock in every call; links
+// and the clocks of devices about once a second. Call it as often as you look at the workers.
+void fc_pipeline_watch(struct fc_pipeline *p);
+
+// Returns how many extended statistics of a source are not 0, and fills in at most `max` of them.
+size_t fc_pipeline_xstats(struct fc_pipeline *p, uint16_t source, struct fc_xstat *rows, size_t max);
 
 // Copies the oldest unread event (a source's failure, a message of the Kafka library), NUL-terminated, into `text`.
 // Returns its syslog level, or -1 when there is none. Any thread.

@@ -13,8 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "clock.h"
+#include "clock_steps.h"
 #include "error.h"
 #include "events.h"
 #include "packet.h"
@@ -27,7 +29,7 @@
 #include "stats/counter.h"
 #include "tx/tx_worker.h"
 
-enum { SOURCES_MAX = 32 };
+enum { SOURCES_MAX = 32, WATCH_INTERVAL_MS = 1000 };
 
 // One rx queue with all that hangs on it.
 struct lane {
@@ -46,6 +48,10 @@ struct fc_pipeline {
 	struct fc_rx_budget budget;
 	struct fc_topic topic; // of the direct producers
 	struct fc_events events;
+	// Control thread only.
+	struct fc_clock_steps clock;
+	uint64_t clock_steps;
+	int64_t watch_due_ns;       // monotonic
 	atomic_bool stop;           // writer: control thread; readers: rx workers
 	_Atomic int64_t give_up_ns; // monotonic; writer: control thread; readers: tx workers
 };
@@ -273,6 +279,23 @@ static int start_tx_workers(struct fc_pipeline *p, const struct fc_placement *pl
 	return error;
 }
 
+static int choose_filter(struct fc_pipeline *p, struct fc_rx_worker *w)
+{
+	const char *name = w->source->name;
+
+	if (fc_filter_needs_kernel(&w->filter))
+		return fc_error(EINVAL, "%s: the filter '%s' works on kernel interfaces only", name, p->config.filter);
+	if (!w->source->jit_filter || w->filter.all)
+		return 0;
+	if (fc_filter_compile(&w->filter) != 0)
+		fc_event(&p->events, LOG_INFO, "%s: the filter is interpreted by libpcap, not compiled: %s", name,
+			fc_last_error());
+	else if (w->queue == 0)
+		fc_event(&p->events, LOG_INFO, "%s: the filter is compiled: %zu bytes of native code", name,
+			w->filter.native.sz);
+	return 0;
+}
+
 static int start_rx_workers(struct fc_pipeline *p, const struct fc_placement *placement)
 {
 	size_t per_lane = 1u + p->config.tx_workers;
@@ -286,9 +309,9 @@ static int start_rx_workers(struct fc_pipeline *p, const struct fc_placement *pl
 
 		if (filters < 0)
 			return filters;
-		if (filters == 0 && fc_filter_needs_kernel(&w->filter))
-			return fc_error(EINVAL, "%s: the filter '%s' works on kernel interfaces only", w->source->name,
-				p->config.filter);
+		error = filters == 0 ? choose_filter(p, w) : 0;
+		if (error != 0)
+			return error;
 		w->source_filters = filters == 1;
 		snprintf(name, sizeof name, "fc-rx-%u", lane);
 		error = fc_thread_start(&w->thread, placed(placement, lane * per_lane), fc_rx_worker_main, w, name);
@@ -361,8 +384,7 @@ static void fill_rx_row(const struct lane *lane, struct fc_worker_row *row)
 		.total_cycles = fc_counter_read(&w->total_cycles),
 		.cpu_time_ns = fc_thread_cpu_time_ns(&w->thread),
 	};
-	if (w->source->ops->losses != NULL) {
-		w->source->ops->losses(w->source, w->queue, &losses);
+	if (w->source->ops->losses != NULL && w->source->ops->losses(w->source, w->queue, &losses)) {
 		row->losses_known = true;
 		row->missed = losses.missed;
 		row->errors = losses.errors;
@@ -407,11 +429,46 @@ size_t fc_pipeline_sources(struct fc_pipeline *p, struct fc_source_row *rows, si
 
 		s->ops->stats(s, &rows[k]);
 		snprintf(rows[k].clock, sizeof rows[k].clock, "%s", s->clock);
+		rows[k].clock_steps = s->own_time ? 0 : p->clock_steps;
 		// With --count, what arrived after the last wanted packet is not ours.
 		if (p->budget.limited)
 			rows[k].in = received(p, k) + rows[k].missed + rows[k].errors + rows[k].no_mbuf;
 	}
 	return p->source_count;
+}
+
+static void watch_clock(struct fc_pipeline *p)
+{
+	int64_t before_ns = fc_clock_ns(CLOCK_BOOTTIME);
+	int64_t unix_ns = fc_clock_ns(CLOCK_REALTIME);
+	int64_t step_ns = fc_clock_steps_look(&p->clock, before_ns, unix_ns, fc_clock_ns(CLOCK_BOOTTIME));
+
+	if (step_ns == 0)
+		return;
+	p->clock_steps++;
+	fc_event(&p->events, LOG_WARNING, "the system clock has stepped by %+.3f s, and the times of packets with it",
+		(double)step_ns / (double)FC_NS_PER_S);
+}
+
+void fc_pipeline_watch(struct fc_pipeline *p)
+{
+	int64_t now_ns = fc_monotonic_ns();
+	uint16_t k;
+
+	watch_clock(p);
+	if (now_ns < p->watch_due_ns)
+		return;
+	p->watch_due_ns = now_ns + WATCH_INTERVAL_MS * FC_NS_PER_MS;
+	for (k = 0; k < p->source_count; k++)
+		if (p->sources[k].ops->watch != NULL)
+			p->sources[k].ops->watch(&p->sources[k]);
+}
+
+size_t fc_pipeline_xstats(struct fc_pipeline *p, uint16_t source, struct fc_xstat *rows, size_t max)
+{
+	struct fc_source *s = &p->sources[source];
+
+	return source < p->source_count && s->ops->xstats != NULL ? s->ops->xstats(s, rows, max) : 0;
 }
 
 int fc_pipeline_event(struct fc_pipeline *p, char *text, size_t size)

@@ -98,6 +98,8 @@ class CaptureConfig(BaseModel):
     fail_on_loss: bool = False
     report: str | None = None
     """File for the final report, "-" for standard output."""
+    xstats: bool = False
+    """The report has the extended statistics of DPDK devices."""
 
     @field_validator("snaplen", mode="before")
     @classmethod
@@ -118,6 +120,16 @@ class CaptureConfig(BaseModel):
         if value is not None:
             cpu_list.parse(value)
         return value
+
+    @model_validator(mode="after")
+    def _bursts_of_vector_drivers(self) -> Self:
+        # They fetch 4 or 8 packets at a time and round what is asked for down, some of them to none at all.
+        if self.rx_burst % 8 and any(source.kind is SourceKind.DEVICE for source in self.sources):
+            raise ValueError(
+                f"--rx-burst {self.rx_burst}: drivers of DPDK devices fetch 8 packets at a time;"
+                f" give a multiple of 8, such as {-(-self.rx_burst // 8) * 8}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sources_differ(self) -> Self:

@@ -33,6 +33,8 @@ POLL_S = 0.02
 SNAPSHOT_S = 1.0
 # Stopped while it starts, a run still ends with its report if Kafka answers within this.
 PATIENCE_S = 1.0
+# Extended statistics in a report; a NIC with many queues has thousands.
+XSTATS_MAX = 1024
 
 _KINDS = {
     SourceKind.FILE: _dataplane.SOURCE_FILE,
@@ -152,13 +154,20 @@ class Engine:
     def _report(self, pipeline: _dataplane.Pipeline) -> stats.Report:
         # Downstream first, so that a snapshot never shows more going out than came in.
         workers = pipeline.workers()
-        return stats.report(
+        sources = self._settings.config.sources
+        report = stats.report(
             workers,
             pipeline.sources(),
-            [source.name for source in self._settings.config.sources],
+            [source.name for source in sources],
             seconds=time.monotonic() - self._started,
             producer=self._settings.producer,
         )
+        if self._settings.config.xstats:
+            for index, (source, row) in enumerate(zip(sources, report["sources"], strict=True)):
+                if source.kind is SourceKind.DEVICE:
+                    row["xstats"], count = pipeline.xstats(index, XSTATS_MAX)
+                    row["xstats_left_out"] = count - len(row["xstats"])
+        return report
 
     def stop(self, timeout_s: float) -> None:
         """Begin the drain, or shorten it."""
@@ -172,6 +181,7 @@ class Engine:
         snapshot_due = time.monotonic() + SNAPSHOT_S
         while True:
             self._serve_commands()
+            pipeline.watch()
             self._send_events(pipeline)
             workers = pipeline.workers()
             self._note_delivery(workers)

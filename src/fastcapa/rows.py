@@ -2,7 +2,19 @@
 
 from typing import Literal, TypedDict
 
-SourceRow = TypedDict("SourceRow", {"in": int, "missed": int, "errors": int, "no_mbuf": int, "clock": str})
+SourceRow = TypedDict(
+    "SourceRow",
+    {
+        "in": int,
+        "missed": int,
+        "errors": int,
+        "no_mbuf": int,
+        "no_mbuf_waits": int,
+        "unfetched": int,
+        "clock_steps": int,
+        "clock": str,
+    },
+)
 
 
 class _WorkerRow(TypedDict):

@@ -99,6 +99,10 @@ def closing_lines(snapshot: Report) -> list[str]:
     ]
     if rx["time_clamped"]:
         lines.append(f"{rx['time_clamped']} packets dated in the future: CreateTime set to now, key kept")
+    # All sources that the system clock stamps count the same steps.
+    steps = max((row["clock_steps"] for row in snapshot["sources"]), default=0)
+    if steps:
+        lines.append(f"{steps} steps of the system clock while capturing: keys step with it")
     if snapshot["unaccounted"]:
         lines.append(f"{snapshot['unaccounted']} packets unaccounted for: a defect, please report it")
     return lines

@@ -16,7 +16,9 @@ def rows() -> tuple[list[WorkerRow], list[SourceRow]]:
     rx: Any = {**place, "role": "rx", "busy_cycles": 25, "total_cycles": 100, "cpu_time_ns": 40, "ring_queued": 5}
     rx |= {"losses": {"missed": 12, "errors": 7, "no_mbuf": 1}, "counters": RX}
     tx: Any = {**place, "role": "tx", "busy_cycles": 0, "total_cycles": 0, "cpu_time_ns": 0, "counters": TX}
-    return [rx, tx], [{"in": 1000, "missed": 12, "errors": 7, "no_mbuf": 1, "clock": "kernel"}]
+    source: Any = {"in": 1000, "missed": 12, "errors": 7, "no_mbuf": 1, "clock": "kernel"}
+    source |= {"no_mbuf_waits": 0, "unfetched": 0, "clock_steps": 0}
+    return [rx, tx], [source]
 
 
 def report() -> stats.Report:

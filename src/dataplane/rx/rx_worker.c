@@ -28,7 +28,8 @@ static uint16_t fetch(struct fc_rx_worker *w, struct rte_mbuf **packets, int *en
 			int k;
 
 			for (k = 0; k < got; k++)
-				fc_packet(packets[count + k])->time_ns = now_ns;
+				if (fc_packet(packets[count + k])->time_ns == 0)
+					fc_packet(packets[count + k])->time_ns = now_ns;
 		}
 		count = (uint16_t)(count + got);
 		if (got < w->burst)

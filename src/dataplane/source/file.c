@@ -88,6 +88,7 @@ static int file_open(struct fc_source *s, const struct fc_source_config *config)
 	f->now = config->timestamps_now;
 	s->waits = true;
 	s->stamps = true;
+	s->own_time = !f->now;
 	strcpy(s->clock, f->now ? "system clock at reading" : "the file's own timestamps");
 	return fc_source_pool(s);
 }
@@ -183,11 +184,12 @@ static void file_stats(struct fc_source *s, struct fc_source_row *row)
 }
 
 // Nothing is ever lost here, which is known.
-static void file_losses(struct fc_source *s, uint16_t queue, struct fc_source_row *row)
+static bool file_losses(struct fc_source *s, uint16_t queue, struct fc_source_row *row)
 {
 	(void)s;
 	(void)queue;
 	(void)row;
+	return true;
 }
 
 static void file_close(struct fc_source *s)

@@ -530,13 +530,14 @@ static int interface_rx_burst(struct fc_source *s, uint16_t queue, struct rte_mb
 
 // ---- counters, end --------------------------------------------------------------------------------------------------
 
-static void interface_losses(struct fc_source *s, uint16_t queue, struct fc_source_row *row)
+static bool interface_losses(struct fc_source *s, uint16_t queue, struct fc_source_row *row)
 {
 	const struct queue *q = queue_of(s, queue);
 
 	row->missed += fc_counter_read(&q->dropped) - fc_counter_read(&q->dropped_before);
 	row->errors += fc_counter_read(&q->errors);
 	row->no_mbuf += fc_counter_read(&q->no_mbuf);
+	return true;
 }
 
 static void interface_stats(struct fc_source *s, struct fc_source_row *row)

@@ -29,9 +29,9 @@ struct fc_source_ops {
 	// the queue's rx worker starts. 1: the source applies the filter itself; 0: the rx worker has to; or -errno.
 	int (*start)(struct fc_source *s, uint16_t queue, const char *filter);
 
-	// Fetches up to `n` packets, with struct fc_packet filled but for time_ns where the source has no clock of its
-	// own. The caller owns what it gets. Returns their number, FC_RX_END or FC_RX_FAILED. The rx worker of the
-	// queue.
+	// Fetches up to `n` packets, with struct fc_packet filled; time_ns may be 0 where the source has no clock of
+	// its own (`stamps` is false). The caller owns what it gets. Returns their number, FC_RX_END or FC_RX_FAILED.
+	// The rx worker of the queue.
 	int (*rx_burst)(struct fc_source *s, uint16_t queue, struct rte_mbuf **packets, uint16_t n);
 
 	// The drain has begun: take nothing new in. rx_burst then returns what had arrived before, and FC_RX_END. The
@@ -41,9 +41,17 @@ struct fc_source_ops {
 	// Fills all but `clock`. Any thread, between open and close.
 	void (*stats)(struct fc_source *s, struct fc_source_row *row);
 
-	// Adds to the row what was lost on this queue and never came out of rx_burst. NULL: the source knows only its
-	// total. Any thread, between open and close; cheap.
-	void (*losses)(struct fc_source *s, uint16_t queue, struct fc_source_row *row);
+	// Adds to the row what was lost on this queue and never came out of rx_burst. False: the source knows only its
+	// total; NULL: likewise. Any thread, between open and close; cheap, and never less than the last time.
+	bool (*losses)(struct fc_source *s, uint16_t queue, struct fc_source_row *row);
+
+	// Extended statistics that are not 0: fills in at most `max` and returns how many there are. NULL: none.
+	// Control thread, between start and close.
+	size_t (*xstats)(struct fc_source *s, struct fc_xstat *rows, size_t max);
+
+	// Looks after what changes slowly (link, clocks), about once a second; says what is new in the events. NULL:
+	// nothing to look after. Control thread, between start and close.
+	void (*watch)(struct fc_source *s);
 
 	// Control thread, after the rx workers have ended; also after a failed open. Frees s->state.
 	void (*close)(struct fc_source *s);
@@ -61,6 +69,8 @@ struct fc_source {
 	uint32_t snaplen;
 	bool waits;               // a file, memory: wait for room in the ring instead of dropping
 	bool stamps;              // rx_burst fills time_ns
+	bool own_time;            // its times have nothing to do with the system clock (those of a file)
+	bool jit_filter;          // the rx worker's filter is worth compiling
 	struct rte_mempool *pool; // owned
 	uint32_t mbufs;           // in the pool
 	uint32_t driver_mbufs;    // in the device's queues before the first packet; writer: start

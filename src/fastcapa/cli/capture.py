@@ -93,6 +93,9 @@ def _add_capture(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--check", action="store_true", help="validate, print the resolved configuration and the plan, start nothing"
     )
+    group.add_argument(
+        "--xstats", action="store_true", help="the report has DPDK's extended statistics of devices, those above 0"
+    )
     group.add_argument("--fail-on-loss", action="store_true", help="exit code 3 if a packet was lost")
 
 
