@@ -89,10 +89,10 @@ class Namespace:
         if result.returncode != 0 or sent != count:
             raise RuntimeError(f"trafgen: exit {result.returncode}, {sent} of {count} sent: {result.stderr[-400:]}")
 
-    def send(self, frames: Sequence[bytes]) -> None:
+    def send(self, frames: Sequence[bytes], interface: str | None = None) -> None:
         """Send these very frames, one by one, through a packet socket (slower than generate())."""
         with self.entered(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packet:
-            packet.bind((self.generator, 0))
+            packet.bind((interface or self.generator, 0))
             for frame in frames:
                 packet.send(frame)
 
