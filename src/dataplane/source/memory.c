@@ -178,11 +178,12 @@ static void memory_stats(struct fc_source *s, struct fc_source_row *row)
 }
 
 // Nothing is ever lost here, which is known.
-static void memory_losses(struct fc_source *s, uint16_t queue, struct fc_source_row *row)
+static bool memory_losses(struct fc_source *s, uint16_t queue, struct fc_source_row *row)
 {
 	(void)s;
 	(void)queue;
 	(void)row;
+	return true;
 }
 
 static void memory_close(struct fc_source *s)
