@@ -89,7 +89,7 @@ def test_bench_measures_what_it_says(tmp_path: Path) -> None:
     program.write_text('#!/bin/sh\necho "$1"\n')
     program.chmod(0o755)
     result = probe.fastcapa(
-        *("bench", "--producers", "librdkafka", "--sizes", "64,1500", "--compression", "none,lz4"),
+        *("bench", "--sizes", "64,1500", "--compression", "none,lz4"),
         *("--partitions", "3", "--partition", "flow", "--packets", "3000", "--runs", "2"),
         *("--floor", str(program), "--json", str(json_file), "--plot", str(tmp_path / "bench.png")),
     )

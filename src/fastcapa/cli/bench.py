@@ -29,7 +29,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "bench",
-        help="measure what a packet costs on this machine, per producer and frame size",
         description="Send frames from memory through the whole probe into a broker in another process, and tell what "
         "CPU time each delivered packet took. Options with a comma take lists: everything is combined with everything.",
         allow_abbrev=False,
