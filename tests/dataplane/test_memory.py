@@ -99,7 +99,10 @@ def test_bench_measures_what_it_says(tmp_path: Path) -> None:
     assert made["floor_ns_per_packet"] == {"64": 64, "1500": 1500}
     keys = [(r["producer"], r["frame_bytes"], r["compression"], r["partitions"]) for r in made["results"]]
     assert Counter(keys) == Counter(
-        ("librdkafka", size, compression, 3) for size in (64, 1500) for compression in ("none", "lz4")
+        (producer, size, compression, 3)
+        for producer in ("librdkafka", "direct")
+        for size in (64, 1500)
+        for compression in ("none", "lz4")
     )
     for row in made["results"]:
         assert (row["packets"], row["runs"]) == (3000, 2)
@@ -107,6 +110,7 @@ def test_bench_measures_what_it_says(tmp_path: Path) -> None:
         assert row["tx_busy_ns_per_packet"] > 0
         assert row["packets_per_s"] > 0
     assert "librdkafka" in result.stdout
+    assert "direct" in result.stdout
     assert (tmp_path / "bench.png").stat().st_size > 0
 
 

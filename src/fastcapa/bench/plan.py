@@ -11,7 +11,10 @@ from fastcapa.kafka.embedded import PARTITION_BYTES_MAX
 
 # Whatever a capture can be told to use; the first one is what the others are compared with.
 PRODUCERS: tuple[str, ...] = tuple(
-    sorted(set(get_args(CaptureConfig.model_fields["producer"].annotation)) - {"auto"}, key=lambda p: p != "librdkafka")
+    sorted(
+        set(get_args(CaptureConfig.model_fields["producer"].annotation)) - {"auto"},
+        key=lambda name: (name != "librdkafka", name),
+    )
 )
 COMPRESSIONS = ("none", "lz4", "zstd")
 SIZES = (64, 512, 1500)
