@@ -552,11 +552,13 @@ static void expire(struct fc_direct *d)
 
 static void tick(struct fc_direct *d)
 {
-	struct fc_route *route, *next;
+	struct fc_route *route, *next, *last;
 
 	follow_topic(d);
+	// Those that stay held go to the end of the list: once around is enough.
+	last = TAILQ_LAST(&d->held, fc_route_list);
 	for (route = TAILQ_FIRST(&d->held); route != NULL; route = next) {
-		next = TAILQ_NEXT(route, link);
+		next = route != last ? TAILQ_NEXT(route, link) : NULL;
 		release(d, route);
 	}
 	if (d->config->direct.delivery_timeout_ms > 0 && d->now_ns >= d->expiry_ns) {
