@@ -83,7 +83,7 @@ BAD = {
     "-X retries=0": "add -X enable.idempotence=false",
     "-X max.in.flight=6": "add -X enable.idempotence=false",
     "-X enable.idempotence=true -X acks=0": "`acks` must be set to `all`",
-    "-X message.timeout.ms=10": "`message.timeout.ms` must be greater than `linger.ms`",
+    "-X message.timeout.ms=10 --producer librdkafka": "`message.timeout.ms` must be greater than `linger.ms`",
     "-X transactional.id=x": "a capture is no transaction",
     "-X security.protocol=none": "Kafka property 'security.protocol': Invalid value",
     "-X sasl.mechanisms=NONE -X security.protocol=SASL_PLAINTEXT": "Unsupported SASL mechanism",

@@ -76,6 +76,7 @@ REFUSED = [
     ("max.in.flight.requests.per.connection", "6"),
     ("retries", "3"),
     ("batch.size", "16383"),
+    ("message.timeout.ms", "5"),
     ("batch.num.messages", "7"),
     ("queue.buffering.max.kbytes", "1000"),
     ("socket.nagle.disable", "false"),

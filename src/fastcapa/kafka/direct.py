@@ -151,6 +151,8 @@ def direct_settings(properties: Mapping[str, str]) -> DirectSettings:
         send_buffer_bytes=given.number("socket.send.buffer.bytes", 0),
         metadata_refresh_s=refresh_ms / 1000 if refresh_ms > 0 else None,
     )
+    if 0 < 1000 * settings.delivery_timeout_ms <= settings.linger_us:
+        raise NotDirect("message.timeout.ms", "it has to be longer than linger.ms, or nothing is sent in time")
     given.check_all_taken()
     return settings
 
