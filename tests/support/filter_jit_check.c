@@ -139,7 +139,8 @@ static void bench(struct fc_filter *f, double *native_ns, double *interpreted_ns
 
 int main(int argc, char **argv)
 {
-	char *eal[] = {argv[0], "--no-huge", "-m", "128", "--no-pci", "--no-shconf", "--no-telemetry", "--log-level=critical"};
+	char *eal[] = {
+		argv[0], "--no-huge", "-m", "128", "--no-pci", "--no-shconf", "--no-telemetry", "--log-level=critical"};
 	int k;
 
 	if (argc < 4 || rte_eal_init(RTE_DIM(eal), eal) < 0 || fc_packet_register() != 0)

@@ -1,5 +1,5 @@
-// Loaded before the C library: CLOCK_REALTIME is ahead by as many milliseconds as the file STEPPED_CLOCK says, so that a
-// test can set the clock of one process.
+// Loaded before the C library: CLOCK_REALTIME is ahead by as many milliseconds as the file STEPPED_CLOCK says, so that
+// a test can set the clock of one process.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
