@@ -81,7 +81,7 @@ static void write_frame(struct rte_mempool *pool, void *opaque, void *object, un
 				.time_to_live = 64,
 				.next_proto_id = IPPROTO_UDP,
 				.src_addr = rte_cpu_to_be_32(RTE_IPV4(10, 0, 0, 0) + index % 65521),
-				.dst_addr = rte_cpu_to_be_32(RTE_IPV4(192, 0, 2, 1)), // RFC 5737
+				.dst_addr = rte_cpu_to_be_32(RTE_IPV4(UINT32_C(192), 0, 2, 1)), // RFC 5737
 			},
 		.udp =
 			{

@@ -16,7 +16,8 @@ class Tasks:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._ended: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        # Not a SimpleQueue: stopped and continued at the wrong moment (SIGSTOP), its get() forgets the time-out (3.11).
+        self._ended: queue.Queue[Callable[[], None]] = queue.Queue()
         self.running = 0
 
     def start(self, work: Callable[[], Result], done: Callable[[Result | Exception], None]) -> None:
