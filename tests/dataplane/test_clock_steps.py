@@ -13,21 +13,21 @@ from support.live import Live
 from support.mock_reader import read_all
 
 STEP_US = 3_000_000
+FRAMES = 4096
 
 
-@pytest.mark.xfail(reason="one step was counted nine times in one run of two: to be looked into", strict=False)
 def test_a_step_back_is_counted(broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shim, offset = tmp_path / "stepped_clock.so", tmp_path / "offset"
     source = Path(__file__).parents[1] / "support" / "stepped_clock.c"
     build(shim, [source], ["-shared", "-fPIC", "-ldl"], sanitizers=[])
     offset.write_text("0")
-    write_pcap(tmp_path / "loop.pcap", [Frame(0, 64, udp_of_size(64, i)) for i in range(64)])
+    write_pcap(tmp_path / "loop.pcap", [Frame(0, 64, udp_of_size(64, i)) for i in range(FRAMES)])
     # Loaded after the sanitizers' libraries, if there are any.
     monkeypatch.setenv("LD_PRELOAD", f"{os.environ.get('LD_PRELOAD', '')} {shim}".strip())
     monkeypatch.setenv("STEPPED_CLOCK", str(offset))
     device = f"net_pcap0,rx_pcap={tmp_path / 'loop.pcap'},infinite_rx=1"
-    # Few packets, so that all of them are delivered.
-    live = Live.begin(broker, "t", "--device", device, "--tx-ring", "64", "--tx-burst", "8", directory=tmp_path)
+    # One frame of many, for the broker keeps only the newest few megabytes of each partition.
+    live = Live.begin(broker, "t", "--device", device, "udp[12:4] = 7", directory=tmp_path)
     time.sleep(1)
     stepped = offset.with_name("new")
     stepped.write_text(str(-STEP_US // 1000))
