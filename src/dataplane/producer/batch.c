@@ -1,6 +1,7 @@
 #include "batch.h"
 
 #include <errno.h>
+#include <rte_common.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -8,6 +9,7 @@
 
 enum {
 	BATCH_BYTES_MIN = 16384,
+	BATCHES_WANTED = 8,
 	LARGE_BATCHES = 4,
 	KEPT_BATCHES = 2, // for the halves of a batch that a broker finds too large
 	ORDINARY_MIN = 4, // with those
@@ -16,8 +18,9 @@ enum {
 
 uint32_t fc_batch_bytes(uint64_t buffer_bytes, uint32_t wanted_bytes, uint32_t open)
 {
-	// Half of the memory for those that are being filled, half for those that are waiting and flying.
-	uint64_t share = buffer_bytes / (2 * (uint64_t)open);
+	// Half of the memory for those that are being filled, half for those that are waiting and flying; eight of them
+	// keep a worker going.
+	uint64_t share = RTE_MIN(buffer_bytes / (2 * (uint64_t)open), buffer_bytes / BATCHES_WANTED);
 
 	if (share >= wanted_bytes)
 		return wanted_bytes;
