@@ -10,6 +10,9 @@
 #include "direct_state.h"
 #include "partitioner.h"
 
+// Between two looks at the batches behind one that has to stay open.
+#define LINGER_TICK_NS FC_NS_PER_MS
+
 enum {
 	// The rx worker's core wrote the mbuf last: its two lines are fetched far ahead, the frame's first one nearer,
 	// when it is known where that is.
@@ -17,6 +20,8 @@ enum {
 	PREFETCH_FRAME = 6,
 	// No record takes more around its value: far from the limit nothing has to be computed.
 	OVERHEAD_BYTES_MAX = 1024,
+	// Of delivery.timeout.ms: the reciprocal of how long a batch may be open.
+	OPEN_SHARE = 8,
 };
 
 static void copy_value(uint8_t *to, const struct rte_mbuf *m)
@@ -36,8 +41,8 @@ static bool is_too_large(const struct fc_direct *d, const struct fc_record *reco
 	return fc_record_batch_bytes_max(record) > limit;
 }
 
-// The next partition to fill: one that can be sent to, if there is any.
-static int32_t next_sticky(const struct fc_direct *d)
+// The next partition to fill: one that can be sent to, if there is any, or else `otherwise`.
+static int32_t next_sticky(const struct fc_direct *d, int32_t otherwise)
 {
 	int32_t candidate = d->sticky, k;
 
@@ -46,7 +51,7 @@ static int32_t next_sticky(const struct fc_direct *d)
 		if (fc_deliver_is_open(d, candidate))
 			return candidate;
 	}
-	return (d->sticky + 1) % d->partitions;
+	return otherwise;
 }
 
 void fc_accumulate_seal(struct fc_direct *d, struct fc_batch *batch)
@@ -69,7 +74,7 @@ static void seal(struct fc_direct *d, struct fc_batch *batch)
 	d->routes[batch->partition].order.open = NULL;
 	fc_accumulate_seal(d, batch);
 	if (batch->partition == d->sticky)
-		d->sticky = next_sticky(d);
+		d->sticky = next_sticky(d, (d->sticky + 1) % d->partitions);
 	fc_deliver(d, batch);
 }
 
@@ -95,6 +100,20 @@ static int32_t choose(const struct fc_direct *d, const struct rte_mbuf *m, uint6
 	return fc_partition_choose(d->config->partition, m, key_us, d->place.lane, d->partitions);
 }
 
+// Those that are open hold memory without moving: the oldest that can goes out now.
+static void make_room(struct fc_direct *d)
+{
+	struct fc_batch *batch;
+
+	TAILQ_FOREACH(batch, &d->open, link)
+	{
+		if (!fc_deliver_would_wait(d, batch->partition)) {
+			seal(d, batch);
+			return;
+		}
+	}
+}
+
 // Where the record's value goes; NULL when no batch is free.
 static uint8_t *place(struct fc_direct *d, const struct rte_mbuf *m, const struct fc_record *record)
 {
@@ -106,9 +125,7 @@ static uint8_t *place(struct fc_direct *d, const struct rte_mbuf *m, const struc
 		if (batch == NULL)
 			batch = open_batch(d, partition, record);
 		if (batch == NULL) {
-			// Those that are open hold memory without moving: the oldest goes out now.
-			if (!TAILQ_EMPTY(&d->open))
-				seal(d, TAILQ_FIRST(&d->open));
+			make_room(d);
 			return NULL;
 		}
 		at = fc_record_batch_append(&batch->records, record);
@@ -175,11 +192,35 @@ uint16_t fc_accumulate(struct fc_direct *d, struct rte_mbuf **packets, uint16_t 
 	return k;
 }
 
+// Where it would only wait, a batch stays open beyond its time: sealed, a few packets hold the memory of many, and a
+// leader that is away for a second would take all there is. But a batch is given up as a whole when its first packet is
+// too old, so its last one must not be much younger.
+static bool stays_open(const struct fc_direct *d, const struct fc_batch *batch)
+{
+	int64_t age_max_ns = d->config->direct.delivery_timeout_ms * FC_NS_PER_MS / OPEN_SHARE;
+
+	if (age_max_ns > 0 && d->now_ns - batch->opened_ns >= age_max_ns)
+		return false;
+	return fc_deliver_would_wait(d, batch->partition);
+}
+
 void fc_accumulate_linger(struct fc_direct *d, bool all)
 {
 	int64_t until_ns = d->now_ns - (int64_t)d->config->direct.linger_us * FC_NS_PER_US;
-	struct fc_batch *batch;
+	bool look_behind = d->now_ns >= d->linger_tick_ns;
+	struct fc_batch *batch, *next;
 
-	while ((batch = TAILQ_FIRST(&d->open)) != NULL && (all || batch->opened_ns <= until_ns))
-		seal(d, batch);
+	for (batch = TAILQ_FIRST(&d->open); batch != NULL && (all || batch->opened_ns <= until_ns); batch = next) {
+		next = TAILQ_NEXT(batch, link);
+		if (all || !stays_open(d, batch)) {
+			seal(d, batch);
+			continue;
+		}
+		// There may be as many of them as partitions: not in every round.
+		if (!look_behind)
+			break;
+		d->linger_tick_ns = d->now_ns + LINGER_TICK_NS;
+		if (batch->partition == d->sticky)
+			d->sticky = next_sticky(d, d->sticky);
+	}
 }

@@ -134,6 +134,18 @@ bool fc_deliver_is_open(const struct fc_direct *d, int32_t partition)
 	return route->broker->connection.transport != NULL || !route->broker->asked;
 }
 
+bool fc_deliver_would_wait(const struct fc_direct *d, int32_t partition)
+{
+	const struct fc_route *route = &d->routes[partition];
+
+	if (!TAILQ_EMPTY(&route->order.waiting))
+		return true;
+	// What waits elsewhere has asked for what this one needs too; when there is nothing, this one has to.
+	if (route->broker == NULL)
+		return !TAILQ_EMPTY(&d->held);
+	return route->broker->connection.transport == NULL && route->broker->asked;
+}
+
 void fc_deliver(struct fc_direct *d, struct fc_batch *batch)
 {
 	struct fc_route *route = &d->routes[batch->partition];

@@ -72,6 +72,7 @@ struct fc_direct {
 	struct fc_batch_list open; // the oldest first
 	uint32_t batch_bytes_max;  // of the topic
 	int32_t sticky;            // the partition that is filled now
+	int64_t linger_tick_ns;    // monotonic: batches behind one that stays open are looked at then
 
 	// Delivering.
 	struct fc_route *routes; // FC_PARTITIONS_MAX, zero pages until they are used
@@ -95,7 +96,7 @@ struct fc_direct {
 uint16_t fc_accumulate(struct fc_direct *d, struct rte_mbuf **packets, uint16_t n);
 // Seals the records of a batch, compressed if that is wanted and makes them smaller.
 void fc_accumulate_seal(struct fc_direct *d, struct fc_batch *batch);
-// Seals the batches that have waited for `linger_us`; all of them when `all`.
+// Seals the batches that have waited for `linger_us` and can be sent; all of them when `all`.
 void fc_accumulate_linger(struct fc_direct *d, bool all);
 
 // deliver.c: follows the first publication of the topic; later ones are followed by fc_deliver().
@@ -106,6 +107,8 @@ void fc_deliver(struct fc_direct *d, struct fc_batch *batch);
 void fc_deliver_round(struct fc_direct *d);
 // Whether the partition is worth filling: its leader is known, it is not held, and what was sealed for it is sent.
 bool fc_deliver_is_open(const struct fc_direct *d, int32_t partition);
+// Whether a batch that is sealed for it now cannot be sent yet, while everything that may change that is under way.
+bool fc_deliver_would_wait(const struct fc_direct *d, int32_t partition);
 // Gives up every batch that is sealed.
 void fc_deliver_abandon(struct fc_direct *d);
 
