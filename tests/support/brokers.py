@@ -23,14 +23,17 @@ __all__ = ["Cluster", "broker", "frozen"]
 def broker(
     directory: Path,
     *,
+    nodes: int = 1,
     host: str = "127.0.0.1",
     config: Mapping[str, str] | None = None,
     listeners: Mapping[str, str] | None = None,
     prefix_command: Sequence[str] = (),
 ) -> Iterator[Cluster]:
-    """One node. Start it from the main thread: it dies with the thread that started it."""
+    """One node or three. Start it from the main thread: it dies with the thread that started it."""
     need(shutil.which("java"), "no Java; apt-get install default-jre-headless")
-    cluster = Cluster(directory, host=host, config=config, listeners=listeners, prefix_command=prefix_command)
+    cluster = Cluster(
+        directory, nodes=nodes, host=host, config=config, listeners=listeners, prefix_command=prefix_command
+    )
     try:
         cluster.start()
     except KafkaToolError as error:

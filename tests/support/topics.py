@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kafka import KafkaConsumer, TopicPartition
@@ -12,15 +12,21 @@ from kafka.admin import KafkaAdminClient
 from support.live import wait_until
 
 
-def create(bootstrap: str, partitions: int = 4, **configs: str) -> str:
-    """A fresh topic that keeps records of any age; `_` in a config's name stands for `.`."""
+def create(
+    bootstrap: str, partitions: int = 4, *, replicas: Mapping[int, Sequence[int]] | None = None, **configs: str
+) -> str:
+    """A fresh topic that keeps records of any age; `_` in a config's name stands for `.`.
+
+    `replicas` are the nodes of each partition, its first leader first, instead of a number of partitions.
+    """
     name = f"fastcapa-{secrets.token_hex(4)}"
     options = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in configs.items()}
+    shape: dict[str, object] = {"num_partitions": partitions, "replication_factor": 1}
+    if replicas is not None:
+        shape = {"assignments": replicas}
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        admin.create_topics(
-            {name: {"num_partitions": partitions, "replication_factor": 1, "configs": options}}, wait_for_metadata=True
-        )
+        admin.create_topics({name: shape | {"configs": options}}, wait_for_metadata=True)
     finally:
         admin.close()
     return name
@@ -39,8 +45,18 @@ class _Ends:
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
 
+    def of_partitions(self) -> list[int]:
+        ends = self._consumer.end_offsets(self._partitions)
+        return [ends[partition] for partition in sorted(ends)]
+
     def records(self) -> int:
-        return sum(self._consumer.end_offsets(self._partitions).values())
+        return sum(self.of_partitions())
+
+
+def records_by_partition(bootstrap: str, topic: str) -> list[int]:
+    """How many records each partition has now."""
+    with _Ends(bootstrap, topic) as ends:
+        return ends.of_partitions()
 
 
 def records_in(bootstrap: str, topic: str) -> int:

@@ -1,0 +1,58 @@
+"""A steady stream of numbered frames into a namespace, for as long as a test wants it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from support.frames import udp_of_size
+from support.netns import Namespace
+from support.numbered import NUMBER
+
+TICK_S = 0.01
+
+
+class Load:
+    """Sends frames until its end: frame i carries number i, is of flow i % flows, and the sizes take turns."""
+
+    def __init__(self, inside: Namespace, *, rate: int, flows: int = 64, sizes: tuple[int, ...] = (64, 600)) -> None:
+        """`rate` is in frames a second."""
+        self.sent = 0
+        self.flows = flows
+        self._rate = rate
+        shapes = [udp_of_size(sizes[number % len(sizes)], flow=number % flows) for number in range(flows * len(sizes))]
+        self._ends = [(frame[: NUMBER.start], frame[NUMBER.stop :]) for frame in shapes]
+        with inside.entered():
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        self._socket.bind((inside.generator, 0))
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="load")
+        self._error: OSError | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._socket.close()
+        if error is None and self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        start = time.monotonic()
+        try:
+            while not self._ended.wait(TICK_S):
+                until = int((time.monotonic() - start) * self._rate)
+                while self.sent < until:
+                    head, tail = self._ends[self.sent % len(self._ends)]
+                    self._socket.send(head + self.sent.to_bytes(8) + tail)
+                    self.sent += 1
+        except OSError as error:
+            self._error = error
