@@ -90,7 +90,7 @@ static int file_open(struct fc_source *s, const struct fc_source_config *config)
 	s->stamps = true;
 	s->own_time = !f->now;
 	strcpy(s->clock, f->now ? "system clock at reading" : "the file's own timestamps");
-	return fc_source_pool(s);
+	return fc_source_pool(s, false);
 }
 
 static int file_start(struct fc_source *s, uint16_t queue, const char *filter)

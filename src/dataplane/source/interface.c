@@ -350,7 +350,7 @@ static int interface_open(struct fc_source *s, const struct fc_source_config *co
 		return error;
 	s->stamps = true;
 	strcpy(s->clock, "kernel, nanoseconds");
-	return fc_source_pool(s);
+	return fc_source_pool(s, false);
 }
 
 static int interface_start(struct fc_source *s, uint16_t queue, const char *filter)

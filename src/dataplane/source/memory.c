@@ -121,7 +121,7 @@ static int memory_open(struct fc_source *s, const struct fc_source_config *confi
 		};
 	s->waits = true;
 	strcpy(s->clock, "rx worker's clock, once a burst");
-	error = fc_source_pool(s);
+	error = fc_source_pool(s, false);
 	if (error == 0)
 		rte_mempool_obj_iter(s->pool, write_frame, &m->frame_bytes);
 	return error;

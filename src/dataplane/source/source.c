@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <rte_errno.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,16 +19,28 @@ static const struct fc_source_ops *const ops_of_kind[] = {
 	[FC_SOURCE_MEMORY] = &fc_source_memory,
 };
 
-int fc_source_pool(struct fc_source *s)
+int fc_source_pool(struct fc_source *s, bool dma)
 {
 	static unsigned number; // names are unique in a process
 	char name[RTE_MEMPOOL_NAMESIZE];
+	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE};
+	int made = -ENOMEM;
 
 	snprintf(name, sizeof name, "fc_packets_%u", number++);
-	s->pool = rte_pktmbuf_pool_create(name, s->mbufs, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, s->numa_node);
-	if (s->pool == NULL)
-		return fc_error(rte_errno, "cannot allocate %u packet buffers for %s: %s", s->mbufs, s->name,
-			rte_strerror(rte_errno));
+	// In ordinary pages a pool gives each buffer a page of its own, so that a device finds it in one piece. Where
+	// no device writes they lie close together instead: at the same place of each page, all of them would compete
+	// for the same few sets of the caches.
+	s->pool = rte_mempool_create_empty(name, s->mbufs, sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE,
+		POOL_CACHE, sizeof private, s->numa_node, dma ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	if (s->pool != NULL) {
+		rte_mempool_set_ops_byname(s->pool, rte_mbuf_best_mempool_ops(), NULL);
+		rte_pktmbuf_pool_init(s->pool, &private);
+		made = rte_mempool_populate_default(s->pool);
+	}
+	if (made < 0)
+		return fc_error(
+			-made, "cannot allocate %u packet buffers for %s: %s", s->mbufs, s->name, rte_strerror(-made));
+	rte_mempool_obj_iter(s->pool, rte_pktmbuf_init, NULL);
 	return 0;
 }
 

@@ -9,7 +9,7 @@ from fastcapa.plan.machine import MIB, Machine
 
 # One packet buffer: data room with headroom (RTE_MBUF_DEFAULT_BUF_SIZE), struct rte_mbuf, a mempool's header, padding.
 MBUF_BYTES = 2176 + 128 + 256
-MBUF_BYTES_ORDINARY_PAGES = 4096  # a mempool lets no buffer cross a page: one in each page of 4 KiB
+MBUF_BYTES_DMA = 4096  # in ordinary pages: none crosses a page that a device writes into, so each has a page of 4 KiB
 MBUF_DATA_BYTES = 2048
 # A mempool keeps up to 1.5 times its cache size (256) for each thread that uses it.
 CACHED_MBUFS = 384
@@ -39,10 +39,10 @@ class Memory:
 def need(config: CaptureConfig, machine: Machine, nodes: Sequence[int], *, direct: bool) -> Memory:
     """Return what the capture needs; `nodes` are the sources'. Raises UsageError if the machine has not so much."""
     mbufs = tuple(_mbufs(config, source) for source in config.sources)
-    by_node = _by_node(config, mbufs, nodes, MBUF_BYTES)
+    by_node = _by_node(config, mbufs, nodes, dma_bytes=MBUF_BYTES)
     hugepages = _fits(by_node, machine)
     if not hugepages:
-        by_node = _by_node(config, mbufs, nodes, MBUF_BYTES_ORDINARY_PAGES)
+        by_node = _by_node(config, mbufs, nodes, dma_bytes=MBUF_BYTES_DMA)
     packet_bytes = sum(by_node.values())
     batches = _batches(config) if direct else 0
     ordinary = _kernel_buffers(config) + batches
@@ -97,10 +97,12 @@ def _mbufs(config: CaptureConfig, source: Source) -> int:
     return packets * segments + config.rx_queues * 2 * SNAPLEN_MAX // MBUF_DATA_BYTES
 
 
-def _by_node(config: CaptureConfig, mbufs: Sequence[int], nodes: Sequence[int], mbuf_bytes: int) -> dict[int, int]:
+def _by_node(config: CaptureConfig, mbufs: Sequence[int], nodes: Sequence[int], *, dma_bytes: int) -> dict[int, int]:
+    """`dma_bytes`: what a buffer takes that a device writes into."""
     # Per buffer also a slot in the pool's own ring; per packet a slot in the tx ring.
     by_node = {-1: EAL_BYTES}
-    for node, count in zip(nodes, mbufs, strict=True):
+    for source, node, count in zip(config.sources, nodes, mbufs, strict=True):
+        mbuf_bytes = dma_bytes if source.kind is SourceKind.DEVICE else MBUF_BYTES
         size = (mbuf_bytes + 16) * count + 16 * config.tx_ring * config.rx_queues
         by_node[node] = by_node.get(node, 0) + size
     return by_node

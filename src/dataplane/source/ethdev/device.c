@@ -197,7 +197,7 @@ int fc_ethdev_configure(struct fc_source *s, struct fc_ethdev *e, const struct f
 	if (error != 0)
 		return error;
 	s->numa_node = rte_eth_dev_socket_id(e->port);
-	error = fc_source_pool(s);
+	error = fc_source_pool(s, true);
 	if (error != 0)
 		return error;
 	set_frame_size(s, e, &info, &conf);
