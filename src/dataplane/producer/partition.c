@@ -86,6 +86,8 @@ bool fc_partition_is_first(const struct fc_partition *p, const struct fc_batch *
 {
 	const struct fc_batch *waiting = TAILQ_FIRST(&p->waiting);
 
+	if (is_renewing(p) && p->gap < batch->order)
+		return false;
 	return TAILQ_FIRST(&p->flying) == batch && (waiting == NULL || waiting->order > batch->order);
 }
 

@@ -46,7 +46,7 @@ void fc_partition_add(struct fc_partition *p, struct fc_batch *batch, const stru
 struct fc_batch *fc_partition_next(const struct fc_partition *p);
 void fc_partition_fly(struct fc_partition *p, struct fc_batch *batch);
 
-// Whether all batches before this one, which is flying, are settled.
+// Whether all batches before this one, which is flying, are delivered: none is on its way, has come back or is lost.
 bool fc_partition_is_first(const struct fc_partition *p, const struct fc_batch *batch);
 
 // A flying batch is delivered: it belongs to the caller again. A broker writes without gaps, so those before it have

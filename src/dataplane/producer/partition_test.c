@@ -293,6 +293,20 @@ static void what_was_sent_expires_together(void)
 	assert(fc_partition_next(&p) == &batches[2]);
 }
 
+static void what_is_behind_a_lost_one_is_not_the_first(void)
+{
+	struct fc_partition p;
+
+	begin(&p, 3);
+	fly(&p, 1);
+	fc_partition_delivered(&p, &batches[0]);
+	fly(&p, 2);
+	assert(fc_partition_is_first(&p, &batches[1]) && !fc_partition_is_first(&p, &batches[2]));
+	fc_partition_lost(&p, &batches[1]);
+	// A broker has to refuse its sequence number: that is no news.
+	assert(!fc_partition_is_first(&p, &batches[2]));
+}
+
 static void the_last_epoch_asks_for_a_new_producer_id(void)
 {
 	const struct fc_identity last = {.producer_id = 7, .epoch = INT16_MAX, .generation = 1};
@@ -339,6 +353,7 @@ int main(void)
 
 	no_more_fly_than_a_broker_remembers();
 	what_was_sent_expires_together();
+	what_is_behind_a_lost_one_is_not_the_first();
 	the_last_epoch_asks_for_a_new_producer_id();
 	halves_take_the_place_and_the_numbers_of_the_whole();
 	for (seed = 1; seed <= 300; seed++)
