@@ -388,6 +388,8 @@ static void lose_connection(struct fc_direct *d, struct fc_broker *broker, const
 
 	snprintf(broker->reason, sizeof broker->reason, "%s", reason);
 	broker->asked = false;
+	// What is too old must not go out again on a connection that comes sooner than the next look at it.
+	d->expiry_ns = d->now_ns;
 	fc_connection_detach(&broker->connection);
 	while ((request = fc_connection_oldest(&broker->connection)) != NULL) {
 		for (k = 0; k < request->batch_count; k++) {
