@@ -19,7 +19,7 @@ enum {
 struct fc_request {
 	int32_t correlation_id;
 	int64_t begun_ns;                                 // monotonic
-	struct fc_batch *batches[FC_REQUEST_BATCHES_MAX]; // one per partition; flying. NULL: answered
+	struct fc_batch *batches[FC_REQUEST_BATCHES_MAX]; // one per partition; flying
 	uint32_t batch_count;
 	uint32_t bytes, written; // of the whole request
 	uint32_t head_bytes;

@@ -334,21 +334,40 @@ struct answering {
 	struct fc_broker *broker;
 };
 
-static struct fc_batch *take_answered(struct fc_request *request, int32_t partition, uint32_t hint)
+// Which batch of the request a partition's is; `batch_count` for none.
+static uint32_t index_of(const struct fc_request *request, int32_t partition, uint32_t hint)
 {
 	uint32_t k;
 
 	for (k = 0; k < request->batch_count; k++) {
 		// A broker answers in the order of the request, as far as we have seen; it need not.
 		uint32_t index = (hint + k) % request->batch_count;
-		struct fc_batch *batch = request->batches[index];
 
-		if (batch != NULL && batch->partition == partition) {
-			request->batches[index] = NULL;
-			return batch;
-		}
+		if (request->batches[index]->partition == partition)
+			return index;
 	}
-	return NULL;
+	return request->batch_count;
+}
+
+// Whether a response tells of each batch of its request once, of nothing else, and ends there; `order` gets which batch
+// each of its results is about. Before all that is known, none of it is believed.
+static bool match(struct fc_produce_response response, const struct fc_request *request, uint8_t *order)
+{
+	struct fc_produce_result result;
+	uint64_t seen = 0;
+	uint32_t answered = 0;
+	int more;
+
+	_Static_assert(FC_REQUEST_BATCHES_MAX <= 64, "a bit for each");
+	while ((more = fc_produce_response_next(&response, &result)) == 1) {
+		uint32_t index = index_of(request, result.partition, answered);
+
+		if (index == request->batch_count || (seen >> index & 1) != 0)
+			return false;
+		seen |= UINT64_C(1) << index;
+		order[answered++] = (uint8_t)index;
+	}
+	return more == 0 && answered == request->batch_count;
 }
 
 // Serves one response: the fc_connection_on_response of all connections.
@@ -358,20 +377,14 @@ static bool on_response(void *context, struct fc_request *request, const uint8_t
 	struct fc_direct *d = a->d;
 	struct fc_produce_response response;
 	struct fc_produce_result result;
-	uint32_t answered = 0;
-	int more;
+	uint8_t order[FC_REQUEST_BATCHES_MAX];
+	uint32_t k;
 
 	fc_produce_response_open(&response, bytes, size, a->broker->connection.version, d->config->topic);
-	while ((more = fc_produce_response_next(&response, &result)) == 1) {
-		struct fc_batch *batch = take_answered(request, result.partition, answered);
-
-		if (batch == NULL)
-			return false;
-		answered++;
-		answer(d, a->broker, batch, &result);
-	}
-	if (more < 0 || answered != request->batch_count)
+	if (!match(response, request, order))
 		return false;
+	for (k = 0; fc_produce_response_next(&response, &result) == 1; k++)
+		answer(d, a->broker, request->batches[order[k]], &result);
 	if (response.throttle_ms > 0)
 		a->broker->quiet_ns = d->now_ns + RTE_MIN(response.throttle_ms * FC_NS_PER_MS, QUIET_MAX_NS);
 	return true;
@@ -394,11 +407,8 @@ static void lose_connection(struct fc_direct *d, struct fc_broker *broker, const
 	while ((request = fc_connection_oldest(&broker->connection)) != NULL) {
 		for (k = 0; k < request->batch_count; k++) {
 			struct fc_batch *batch = request->batches[k];
-			struct fc_route *route;
+			struct fc_route *route = &d->routes[batch->partition];
 
-			if (batch == NULL)
-				continue;
-			route = &d->routes[batch->partition];
 			fc_partition_return(&route->order, batch, FC_REMEDY_NONE);
 			place(d, route);
 		}
