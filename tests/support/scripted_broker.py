@@ -66,6 +66,8 @@ class Reply(NamedTuple):
     data: bytes
     end: Literal["", "close", "reset"] = ""
     """What becomes of the connection afterwards."""
+    in_bytes: bool = False
+    """Sent byte by byte, with a moment between them."""
 
 
 class Event(NamedTuple):
@@ -169,6 +171,7 @@ class ScriptedBroker:
             except OSError:
                 return
             number = len(self._connections)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connections.append(connection)
             self._start(lambda c=connection, n=number: self._serve(c, n))  # type: ignore[misc]
 
@@ -196,7 +199,7 @@ class ScriptedBroker:
             request = _BY_KEY[key].decode(head + rest, version=version, header=True)
             with self._lock:
                 reply = self._answer(request, number)
-            connection.sendall(reply.data)
+            _send(connection, reply)
             if reply.end == "reset":
                 return _reset(connection)
             if reply.end == "close":
@@ -333,6 +336,15 @@ def _read(connection: socket.socket, size: int) -> bytes:
             raise EOFError
         data += piece
     return bytes(data)
+
+
+def _send(connection: socket.socket, reply: Reply) -> None:
+    if not reply.in_bytes:
+        return connection.sendall(reply.data)
+    for byte in reply.data:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.001)
+    return None
 
 
 def _reset(connection: socket.socket) -> None:
