@@ -129,9 +129,14 @@ static uint8_t *place(struct fc_direct *d, const struct rte_mbuf *m, const struc
 			return NULL;
 		}
 		at = fc_record_batch_append(&batch->records, record);
-		if (at != NULL)
-			return at;
-		seal(d, batch);
+		if (at == NULL) {
+			seal(d, batch);
+			continue;
+		}
+		// One large record alone: there is no room for halves if a broker does not take it after all.
+		if (unlikely(batch->large))
+			batch->records.capacity = batch->records.bytes;
+		return at;
 	}
 }
 

@@ -12,8 +12,9 @@ enum {
 	BATCH_BYTES_MIN = 16384,
 	BATCHES_WANTED = 8,
 	LARGE_BATCHES = 4,
-	KEPT_BATCHES = 2, // for the halves of a batch that a broker finds too large
-	ORDINARY_MIN = 4, // with those
+	// For the halves of batches that a broker finds too large: enough to come to an eighth of one.
+	KEPT_BATCHES = 4,
+	ORDINARY_MIN = KEPT_BATCHES + 2,
 	ALIGNMENT = 64,
 };
 
@@ -116,6 +117,11 @@ struct fc_batch *fc_batch_take(struct fc_batch_pool *pool, uint64_t bytes)
 	if (bytes > pool->batch_bytes)
 		return bytes <= pool->large_bytes ? take(pool, &pool->free_large) : NULL;
 	return pool->free_count > KEPT_BATCHES ? take(pool, &pool->free) : NULL;
+}
+
+bool fc_batch_kept_whole(const struct fc_batch_pool *pool)
+{
+	return pool->free_count >= KEPT_BATCHES;
 }
 
 struct fc_batch *fc_batch_take_kept(struct fc_batch_pool *pool)

@@ -57,8 +57,10 @@ void fc_batch_pool_close(struct fc_batch_pool *pool);
 // An empty batch for at least `bytes` bytes, or NULL when all are in use but for those kept for splitting. The worker.
 struct fc_batch *fc_batch_take(struct fc_batch_pool *pool, uint64_t bytes);
 
-// One of the two ordinary batches that are kept for the halves of a split one, or NULL.
+// An ordinary batch for a half of a split one, of those that are kept for that too, or NULL.
 struct fc_batch *fc_batch_take_kept(struct fc_batch_pool *pool);
+// Whether no half is using any of those that are kept.
+bool fc_batch_kept_whole(const struct fc_batch_pool *pool);
 void fc_batch_give_back(struct fc_batch_pool *pool, struct fc_batch *batch);
 
 #endif

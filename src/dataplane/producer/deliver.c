@@ -248,6 +248,14 @@ static void lose(struct fc_direct *d, struct fc_route *route, struct fc_batch *b
 	place(d, route);
 }
 
+// Whether it has to wait before it is split. One batch after the other: halves take memory until they are delivered,
+// and if those of many batches had taken it all, none would ever come to halves that are small enough.
+static bool split_later(const struct fc_direct *d, const struct fc_route *route, const struct fc_batch *batch)
+{
+	return !fc_partition_is_first(&route->order, batch) ||
+	       (d->splitting != route && !fc_batch_kept_whole(&d->pool));
+}
+
 // A batch that the broker found too large goes out again in two halves. False when it cannot be split.
 static bool split(struct fc_direct *d, struct fc_route *route, struct fc_batch *batch)
 {
@@ -255,8 +263,7 @@ static bool split(struct fc_direct *d, struct fc_route *route, struct fc_batch *
 	struct fc_batch *first, *second;
 	bool done;
 
-	if (records.records < 2 || batch->large)
-		return false;
+	d->splitting = route;
 	first = fc_batch_take_kept(&d->pool);
 	second = fc_batch_take_kept(&d->pool);
 	done = first != NULL && second != NULL &&
@@ -294,11 +301,16 @@ static void answer(struct fc_direct *d, const struct fc_broker *broker, struct f
 	case FC_PRODUCE_SMALLER:
 		say_error(d, LOG_WARNING, error, broker->node, result);
 		ask_topic(d, batch->partition, error->code, result->text); // for its new limit
-		if (split(d, route, batch)) {
-			place(d, route);
+		if (batch->records.records < 2 || batch->large) {
+			lose(d, route, batch);
 			return;
 		}
-		lose(d, route, batch);
+		if (split_later(d, route, batch))
+			break;
+		if (split(d, route, batch))
+			place(d, route);
+		else
+			lose(d, route, batch);
 		return;
 	case FC_PRODUCE_REJECTED:
 		say_error(d, LOG_ERR, error, broker->node, result);
@@ -320,7 +332,7 @@ static void answer(struct fc_direct *d, const struct fc_broker *broker, struct f
 	case FC_PRODUCE_AGAIN:
 		break;
 	}
-	if (error->action != FC_PRODUCE_SEQUENCE || remedy != FC_REMEDY_NONE)
+	if (error->action != FC_PRODUCE_SMALLER && (error->action != FC_PRODUCE_SEQUENCE || remedy != FC_REMEDY_NONE))
 		say_error(d, LOG_WARNING, error, broker->node, result);
 	// Several batches of one partition that come back together are one try.
 	if (!route->order.returned)

@@ -78,7 +78,8 @@ struct fc_direct {
 	struct fc_route *routes; // FC_PARTITIONS_MAX, zero pages until they are used
 	int32_t partitions;      // of those in use
 	struct fc_route_list held;
-	struct fc_broker *brokers; // FC_BROKERS_MAX
+	struct fc_route *splitting; // whose halves may use the batches that are kept for them
+	struct fc_broker *brokers;  // FC_BROKERS_MAX
 	unsigned broker_count;
 	struct fc_identity identity;
 	bool identity_asked;
