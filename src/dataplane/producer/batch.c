@@ -108,6 +108,7 @@ static struct fc_batch *take(struct fc_batch_pool *pool, struct fc_batch_list *l
 	pool->free_count -= !batch->large;
 	batch->sequenced = false;
 	batch->sent = false;
+	batch->perhaps_written = false;
 	fc_record_batch_open(&batch->records, batch->memory + FC_PRODUCE_PARTITION_HEAD_BYTES, batch->capacity);
 	return batch;
 }

@@ -26,8 +26,9 @@ struct fc_batch {
 	uint64_t order;    // of sealing, within its partition; the next one's is `span` more
 	uint64_t span;     // room for the halves that it may have to be split into
 	int32_t base_sequence;
-	bool sequenced; // its packets have sequence numbers of the current epoch
-	bool sent;      // at least once, whatever came of it
+	bool sequenced;       // its packets have sequence numbers
+	bool sent;            // at least once, whatever came of it
+	bool perhaps_written; // nobody has told yet
 };
 
 TAILQ_HEAD(fc_batch_list, fc_batch);

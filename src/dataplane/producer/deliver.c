@@ -263,6 +263,8 @@ static bool split(struct fc_direct *d, struct fc_route *route, struct fc_batch *
 	struct fc_batch *first, *second;
 	bool done;
 
+	if (records.records < 2 || batch->large)
+		return false;
 	d->splitting = route;
 	first = fc_batch_take_kept(&d->pool);
 	second = fc_batch_take_kept(&d->pool);
@@ -293,20 +295,17 @@ static void answer(struct fc_direct *d, const struct fc_broker *broker, struct f
 	const struct fc_produce_error *error = fc_produce_error(result->error);
 	struct fc_route *route = &d->routes[batch->partition];
 	enum fc_partition_remedy remedy = FC_REMEDY_NONE;
+	bool expected = false;
 
 	switch (error->action) {
 	case FC_PRODUCE_DELIVERED:
 		delivered(d, route, batch);
 		return;
 	case FC_PRODUCE_SMALLER:
-		say_error(d, LOG_WARNING, error, broker->node, result);
 		ask_topic(d, batch->partition, error->code, result->text); // for its new limit
-		if (batch->records.records < 2 || batch->large) {
-			lose(d, route, batch);
-			return;
-		}
-		if (split_later(d, route, batch))
+		if (batch->records.records >= 2 && !batch->large && split_later(d, route, batch))
 			break;
+		say_error(d, LOG_WARNING, error, broker->node, result);
 		if (split(d, route, batch))
 			place(d, route);
 		else
@@ -317,9 +316,10 @@ static void answer(struct fc_direct *d, const struct fc_broker *broker, struct f
 		lose(d, route, batch);
 		return;
 	case FC_PRODUCE_SEQUENCE:
-		// Expected behind a batch that has come back; else the broker has forgotten us.
+		// Expected behind a batch that has come back or is lost; else the broker has forgotten us.
 		if (fc_partition_is_first(&route->order, batch))
 			remedy = FC_REMEDY_RENEW;
+		expected = remedy == FC_REMEDY_NONE || fc_partition_is_behind_gap(&route->order, batch);
 		break;
 	case FC_PRODUCE_IDENTITY:
 		remedy = FC_REMEDY_REPLACE;
@@ -332,7 +332,7 @@ static void answer(struct fc_direct *d, const struct fc_broker *broker, struct f
 	case FC_PRODUCE_AGAIN:
 		break;
 	}
-	if (error->action != FC_PRODUCE_SMALLER && (error->action != FC_PRODUCE_SEQUENCE || remedy != FC_REMEDY_NONE))
+	if (!expected)
 		say_error(d, LOG_WARNING, error, broker->node, result);
 	// Several batches of one partition that come back together are one try.
 	if (!route->order.returned)

@@ -51,6 +51,17 @@ static void renew_from(struct fc_partition *p, uint64_t order)
 		p->gap = order;
 }
 
+// Goes on with the numbers that there are.
+static void renew_no_more(struct fc_partition *p)
+{
+	struct fc_batch *batch;
+
+	p->renew = p->replace = false;
+	TAILQ_FOREACH(batch, &p->waiting, link)
+	if (!batch->sequenced)
+		stamp(p, batch);
+}
+
 void fc_partition_add(struct fc_partition *p, struct fc_batch *batch, const struct fc_identity *current)
 {
 	batch->order = ORDER_SPAN * p->sealed++;
@@ -86,9 +97,12 @@ bool fc_partition_is_first(const struct fc_partition *p, const struct fc_batch *
 {
 	const struct fc_batch *waiting = TAILQ_FIRST(&p->waiting);
 
-	if (is_renewing(p) && p->gap < batch->order)
-		return false;
 	return TAILQ_FIRST(&p->flying) == batch && (waiting == NULL || waiting->order > batch->order);
+}
+
+bool fc_partition_is_behind_gap(const struct fc_partition *p, const struct fc_batch *batch)
+{
+	return is_renewing(p) && p->gap < batch->order;
 }
 
 static void land(struct fc_partition *p, struct fc_batch *batch)
@@ -101,6 +115,9 @@ void fc_partition_delivered(struct fc_partition *p, struct fc_batch *batch)
 {
 	p->known = true;
 	land(p, batch);
+	// There is no gap before it, whatever was said: what is behind it may be written, too.
+	if (fc_partition_is_behind_gap(p, batch))
+		renew_no_more(p);
 }
 
 struct fc_batch *fc_partition_implied(struct fc_partition *p, uint64_t order)
@@ -142,6 +159,7 @@ void fc_partition_return(struct fc_partition *p, struct fc_batch *batch, enum fc
 		renew_from(p, batch->order);
 	p->renew |= remedy == FC_REMEDY_RENEW;
 	p->replace |= remedy == FC_REMEDY_REPLACE;
+	batch->perhaps_written = remedy == FC_REMEDY_NONE;
 	wait_again(p, batch);
 }
 
@@ -196,6 +214,11 @@ bool fc_partition_settle(struct fc_partition *p, const struct fc_identity *curre
 	struct fc_batch *batch;
 
 	p->returned = false;
+	batch = TAILQ_FIRST(&p->waiting);
+	// The lost one before it may be in the log nevertheless, and this one behind it: the broker will tell. It takes
+	// this one with the numbers that it has, or finds it out of order.
+	if (is_at_gap(p) && !p->replace && batch != NULL && batch->perhaps_written)
+		renew_no_more(p);
 	if (!is_at_gap(p))
 		return true;
 	// A local bump is enough: who may write is decided per partition (KIP-360). It ends with the epochs.

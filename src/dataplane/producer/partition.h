@@ -46,8 +46,10 @@ void fc_partition_add(struct fc_partition *p, struct fc_batch *batch, const stru
 struct fc_batch *fc_partition_next(const struct fc_partition *p);
 void fc_partition_fly(struct fc_partition *p, struct fc_batch *batch);
 
-// Whether all batches before this one, which is flying, are delivered: none is on its way, has come back or is lost.
+// Whether all batches before this one, which is flying, are settled.
 bool fc_partition_is_first(const struct fc_partition *p, const struct fc_batch *batch);
+// Whether one before it, lost or without valid numbers, makes it get new ones: a broker has to find it out of order.
+bool fc_partition_is_behind_gap(const struct fc_partition *p, const struct fc_batch *batch);
 
 // A flying batch is delivered: it belongs to the caller again. A broker writes without gaps, so those before it have
 // been written too, whatever was said of them later: fc_partition_implied() takes such a waiting batch out, as long as
@@ -60,7 +62,7 @@ void fc_partition_lost(struct fc_partition *p, struct fc_batch *batch);
 
 // A flying batch waits again, in its place; before it goes out again, its numbers may need a remedy.
 enum fc_partition_remedy {
-	FC_REMEDY_NONE,    // the same numbers: the broker has it already, or takes it now
+	FC_REMEDY_NONE,    // the same numbers: the broker has it already, takes it now, or says that it cannot
 	FC_REMEDY_RENEW,   // a new epoch
 	FC_REMEDY_REPLACE, // a new producer id
 };
