@@ -88,8 +88,8 @@ int fc_source_open(
 // for its queues and keeps for good (af_xdp: its fill ring) is not missing.
 uint64_t fc_source_close(struct fc_source *s);
 
-// Makes the packet pool on s->numa_node; `open` of the ops calls it as soon as it knows the node. `dma`: a device writes
-// into its buffers. 0 or -errno.
+// Makes the packet pool on s->numa_node; `open` of the ops calls it as soon as it knows the node. `dma`: a device
+// writes into its buffers. 0 or -errno.
 int fc_source_pool(struct fc_source *s, bool dma);
 
 #endif
