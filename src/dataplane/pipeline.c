@@ -309,10 +309,10 @@ static int start_rx_workers(struct fc_pipeline *p, const struct fc_placement *pl
 
 		if (filters < 0)
 			return filters;
-		error = filters == 0 ? choose_filter(p, w) : 0;
+		error = filters == FC_FILTERS_NONE ? choose_filter(p, w) : 0;
 		if (error != 0)
 			return error;
-		w->source_filters = filters == 1;
+		w->source_filters = filters;
 		snprintf(name, sizeof name, "fc-rx-%u", lane);
 		error = fc_thread_start(&w->thread, placed(placement, lane * per_lane), fc_rx_worker_main, w, name);
 	}

@@ -11,6 +11,7 @@ from support import probe
 from support.capture_files import Frame, read_capture, write_pcap
 from support.frames import ARP, QINQ, TCP, UDP, VLAN, ethernet, ip, zoo
 from support.live import Live, wait_until
+from support.message_headers import headers_of
 from support.mock_reader import read_all
 from support.need import need
 from support.netns import namespace
@@ -105,12 +106,7 @@ def test_device(broker: str, path: Path, words: str) -> None:
     assert passed(broker, "t") == wanted
 
 
-# The kernel takes a tag out of the bytes before a filter sees them: `tcp` then passes tagged TCP as well, which
-# tcpdump does not when it reads a file.
-TAGGED = pytest.mark.xfail(strict=True, reason="filters in the kernel see tagged frames without their tag")
-
-
-@pytest.mark.parametrize("kind", [pytest.param("interface", marks=TAGGED), "tap"])
+@pytest.mark.parametrize("kind", ["interface", "tap"])
 def test_live(path: Path, tmp_path: Path, kind: str) -> None:
     """All filters one after the other on the same link; the last frame of each round is the wanted end."""
     with namespace() as inside, inside.entered(), EmbeddedBroker() as embedded:
@@ -127,3 +123,20 @@ def test_live(path: Path, tmp_path: Path, kind: str) -> None:
             if kind == "tap":
                 assert report["source"]["in"] == len(capture())
                 assert report["rx"]["filtered"] == len(capture()) - wanted.total()
+
+
+def test_tagged_frames_are_filtered_whole_and_cut_afterwards(tmp_path: Path) -> None:
+    """An interface: the kernel filters frames without a tag, the rx worker the others, before `snaplen` cuts them."""
+    tagged = [ip(UDP, b"end?" * 100 + bytes([i]), vlans=((VLAN, 100),)) for i in range(20)]
+    plain = [ip(UDP, b"none" * 100 + bytes([i])) for i in range(20)]
+    words = f"vlan and ether[{len(tagged[0]) - 1}] < 5"
+    with namespace() as inside, inside.entered(), EmbeddedBroker() as embedded:
+        arguments = ("-i", inside.capture, "--headers", "-s", "60", words)
+        live = Live.begin(embedded.bootstrap, "t", *arguments, directory=tmp_path, prefix=inside.prefix)
+        inside.send([frame for pair in zip(tagged, plain, strict=True) for frame in pair], inside.generator)
+        wait_until(partial(all_there, embedded.bootstrap, "t", 5), 20)
+        report = live.stop()
+        records = read_all(embedded.bootstrap, "t")
+    assert [record.value for record in records] == [frame[:60] for frame in tagged[:5]]
+    assert {headers_of(record).length for record in records} == {len(tagged[0])}
+    assert (report["source"]["in"], report["rx"]["filtered"], report["rx"]["truncated"]) == (20, 15, 5)

@@ -1,6 +1,7 @@
 #include "rx_worker.h"
 
 #include <rte_cycles.h>
+#include <rte_ether.h>
 
 #include "../clock.h"
 #include "../packet.h"
@@ -39,15 +40,27 @@ static uint16_t fetch(struct fc_rx_worker *w, struct rte_mbuf **packets, int *en
 	return count;
 }
 
+// Whether the frame begins with a VLAN tag of those that the kernel takes out of its bytes, and libpcap puts back.
+static bool is_tagged(struct rte_mbuf *m)
+{
+	const struct rte_ether_hdr *ethernet = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+
+	return rte_pktmbuf_data_len(m) >= sizeof *ethernet &&
+	       (ethernet->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
+		       ethernet->ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ));
+}
+
 // Drops what does not match. Returns how many are left, at the front.
 static uint16_t filter(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t count)
 {
 	uint16_t kept = 0, k;
 
-	if (w->source_filters || w->filter.all)
+	if (w->source_filters == FC_FILTERS_ALL || w->filter.all)
 		return count;
 	for (k = 0; k < count; k++) {
-		if (fc_filter_matches(&w->filter, packets[k]))
+		bool done = w->source_filters == FC_FILTERS_UNTAGGED && !is_tagged(packets[k]);
+
+		if (done || fc_filter_matches(&w->filter, packets[k]))
 			packets[kept++] = packets[k];
 		else
 			rte_pktmbuf_free(packets[k]);

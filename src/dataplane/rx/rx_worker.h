@@ -29,7 +29,7 @@ struct fc_rx_worker {
 	uint16_t queue;
 	uint16_t burst, attempts;
 	uint32_t snaplen;
-	bool source_filters;     // the source applies the filter
+	int source_filters;      // FC_FILTERS_...
 	struct fc_filter filter; // owned
 	struct rte_ring *ring;   // of the pipeline; this worker is its only producer
 	struct fc_rx_budget *budget;

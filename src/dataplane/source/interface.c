@@ -1,5 +1,5 @@
 // Source: a kernel interface, through libpcap on AF_PACKET's memory-mapped ring: kernel time in nanoseconds, the filter
-// in the kernel, the kernel's own drop counter.
+// in the kernel (kernel_filter.h), the kernel's own drop counter.
 //
 // The counters close to the packet because the beginning and the end are sharp: a filter that rejects everything is
 // attached to the socket first and again last, and in between every frame that the kernel counts is either read by us
@@ -31,6 +31,7 @@
 #include "../packet.h"
 #include "../rx/filter.h"
 #include "../stats/counter.h"
+#include "kernel_filter.h"
 #include "link_watch.h"
 #include "source.h"
 
@@ -82,6 +83,7 @@ struct queue {
 struct interface {
 	struct queue *queues; // owned, s->rx_queues of them
 	struct fc_source_config config;
+	char *not_excluded;        // owned: the filter of all but our own traffic, "" for all
 	struct fc_link_watch link; // of the control thread, then of queue 0's rx worker
 
 	pthread_mutex_t mutex; // guards the making of a group, never the way of a packet
@@ -125,7 +127,7 @@ static int activate(struct fc_source *s, struct queue *q)
 	const struct fc_source_config *config = &interface_of(s)->config;
 	int status;
 
-	pcap_set_snaplen(q->pcap, (int)config->snaplen);
+	pcap_set_snaplen(q->pcap, FC_FRAME_BYTES_MAX); // the filter cuts
 	pcap_set_promisc(q->pcap, config->promiscuous);
 	pcap_set_timeout(q->pcap, BLOCK_TIMEOUT_MS);
 	pcap_set_buffer_size(q->pcap, (int)config->buffer_bytes);
@@ -265,26 +267,7 @@ static void discard(u_char *user, const struct pcap_pkthdr *header, const u_char
 	(void)bytes;
 }
 
-// The kernel runs the filter. Not through pcap_setfilter(): where the kernel refuses a program (too long), libpcap
-// would filter silently in user space, after the kernel has counted the frames.
-static bool attach(struct queue *q, const char *expression)
-{
-	struct bpf_program program;
-	bool attached;
-
-	if (pcap_compile(q->pcap, &program, expression, 1, PCAP_NETMASK_UNKNOWN) != 0)
-		return false;
-	// struct bpf_insn and struct sock_filter are the same 8 bytes by design.
-	attached = program.bf_len <= BPF_MAXINSNS && setsockopt(pcap_fileno(q->pcap), SOL_SOCKET, SO_ATTACH_FILTER,
-							     &(struct sock_fprog){.len = (unsigned short)program.bf_len,
-								     .filter = (void *)program.bf_insns},
-							     sizeof(struct sock_fprog)) == 0;
-	pcap_freecode(&program);
-	return attached;
-}
-
-// Takes out what came in before reject_all(), then lets the wanted traffic in. 1: the kernel filters; 0: it does not
-// take the filter; or -errno.
+// Takes out what came in before reject_all(), then lets the wanted traffic in. Returns what `start` returns.
 static int let_in(struct fc_source *s, struct queue *q, const char *filter)
 {
 	// On loopback the kernel shows each frame twice, and libpcap drops the outgoing one after the kernel counted
@@ -292,6 +275,9 @@ static int let_in(struct fc_source *s, struct queue *q, const char *filter)
 	const char *one_direction = strcmp(s->name, "lo") == 0 ? "inbound" : "";
 	uint64_t received = q->received, dropped = q->dropped;
 	int64_t deadline_ns = fc_monotonic_ns() + QUIET_TIMEOUT_MS * FC_NS_PER_MS;
+	uint32_t snaplen = interface_of(s)->config.snaplen;
+	// What asks for something that only the kernel knows cannot be asked again of the whole frame.
+	bool split = *one_direction == '\0' && *filter != '\0' && fc_filter_check(filter, false) == 0;
 	char *expression;
 	bool attached;
 
@@ -310,13 +296,13 @@ static int let_in(struct fc_source *s, struct queue *q, const char *filter)
 	if (asprintf(&expression, "%s%s%s%s", one_direction, *one_direction && *filter ? " and (" : "", filter,
 		    *one_direction && *filter ? ")" : "") < 0)
 		return fc_error(ENOMEM, "%s: out of memory", s->name);
-	attached = attach(q, expression);
+	attached = fc_kernel_filter_attach(q->pcap, expression, split ? interface_of(s)->not_excluded : NULL, snaplen);
 	free(expression);
 	if (attached)
-		return 1;
-	if (!attach(q, one_direction))
+		return split ? FC_FILTERS_UNTAGGED : FC_FILTERS_ALL;
+	if (!fc_kernel_filter_attach(q->pcap, one_direction, NULL, FC_FRAME_BYTES_MAX))
 		return fc_error(errno, "%s: cannot attach a filter: %s", s->name, strerror(errno));
-	return 0;
+	return FC_FILTERS_NONE;
 }
 
 // ---- the interface --------------------------------------------------------------------------------------------------
@@ -334,8 +320,9 @@ static int interface_open(struct fc_source *s, const struct fc_source_config *co
 	pthread_mutex_init(&i->mutex, NULL);
 	i->config = *config;
 	i->config.name = i->config.exclude = NULL; // borrowed
+	i->not_excluded = fc_join_filters("", config->exclude);
 	i->queues = aligned_alloc(RTE_CACHE_LINE_SIZE, s->rx_queues * sizeof *i->queues);
-	if (i->queues == NULL)
+	if (i->queues == NULL || i->not_excluded == NULL)
 		return fc_error(ENOMEM, "%s: out of memory", s->name);
 	memset(i->queues, 0, s->rx_queues * sizeof *i->queues);
 	for (queue = 0; queue < s->rx_queues; queue++) {
@@ -566,6 +553,7 @@ static void interface_close(struct fc_source *s)
 	fc_link_watch_close(&i->link);
 	pthread_mutex_destroy(&i->mutex);
 	free(i->queues);
+	free(i->not_excluded);
 	free(i);
 }
 

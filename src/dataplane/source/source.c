@@ -44,8 +44,7 @@ int fc_source_pool(struct fc_source *s, bool dma)
 	return 0;
 }
 
-// `wanted`, and not `excluded`: either may be empty. The caller frees it. NULL: no memory.
-static char *join_filters(const char *wanted, const char *excluded)
+char *fc_join_filters(const char *wanted, const char *excluded)
 {
 	char *joined = NULL;
 	int length;
@@ -75,7 +74,7 @@ int fc_source_open(
 	};
 	if (snprintf(s->name, sizeof s->name, "%s", config->name) >= (int)sizeof s->name)
 		return fc_error(ENAMETOOLONG, "source name longer than %d bytes", FC_SOURCE_NAME_BYTES - 1);
-	s->filter = join_filters(filter, config->exclude);
+	s->filter = fc_join_filters(filter, config->exclude);
 	error = s->filter != NULL ? s->ops->open(s, config) : fc_error(ENOMEM, "%s: out of memory", s->name);
 	if (error != 0)
 		fc_source_close(s);

@@ -19,6 +19,13 @@ enum {
 	FC_RX_FAILED = -2, // the source broke; it has said why in the events
 };
 
+// What `start` returns: which frames a source filters itself. The rx worker filters the others.
+enum {
+	FC_FILTERS_NONE,
+	FC_FILTERS_ALL,
+	FC_FILTERS_UNTAGGED, // all but those with a VLAN tag
+};
+
 struct fc_source;
 
 struct fc_source_ops {
@@ -26,7 +33,7 @@ struct fc_source_ops {
 	int (*open)(struct fc_source *s, const struct fc_source_config *config);
 
 	// From here on packets count. `filter` is pcap-filter(7), "" for all, already checked. Control thread, before
-	// the queue's rx worker starts. 1: the source applies the filter itself; 0: the rx worker has to; or -errno.
+	// the queue's rx worker starts. FC_FILTERS_..., or -errno.
 	int (*start)(struct fc_source *s, uint16_t queue, const char *filter);
 
 	// Fetches up to `n` packets, with struct fc_packet filled; time_ns may be 0 where the source has no clock of
@@ -87,6 +94,9 @@ int fc_source_open(
 // Closes the source and frees its pool. Returns how many packet buffers were missing from the pool; what a driver took
 // for its queues and keeps for good (af_xdp: its fill ring) is not missing.
 uint64_t fc_source_close(struct fc_source *s);
+
+// `wanted`, and not `excluded`: either may be empty. The caller frees it. NULL: no memory.
+char *fc_join_filters(const char *wanted, const char *excluded);
 
 // Makes the packet pool on s->numa_node; `open` of the ops calls it as soon as it knows the node. `dma`: a device
 // writes into its buffers. 0 or -errno.
