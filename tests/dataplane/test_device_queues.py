@@ -76,6 +76,22 @@ def test_what_a_device_does_not_have_is_refused(broker: str, tmp_path: Path) -> 
             assert word in run.stderr.splitlines()[-1]
 
 
+def test_a_check_knows_the_limits_of_devices(tmp_path: Path) -> None:
+    write_pcap(tmp_path / "one.pcap", [Frame(0, 64, udp_of_size(64))])
+    options = ("capture", "-b", "127.0.0.1:1", "-t", "t", "--oversubscribe", "--check", "--device")
+    for arguments, words in (
+        ((f"net_pcap0,rx_pcap={tmp_path / 'one.pcap'}", "--rx-queues", "2"), "2 rx queues asked for, the device has 1"),
+        (("net_ring0", "--rx-queues", "17"), "17 rx queues asked for, the device has 16"),
+        (("net_nonsense0",), "no driver takes it"),
+    ):
+        run = probe.fastcapa(*options, *arguments)
+        assert (run.status, run.stdout) == (2, "")
+        assert words in run.stderr
+    run = probe.fastcapa(*options, "net_ring0", "--rx-queues", "16")
+    assert run.status == 0
+    assert "net_ring0 queue 15: rx and tx on any CPU" in run.stdout.splitlines()
+
+
 def test_the_log_says_how_packets_spread_and_what_stamps_them(broker: str) -> None:
     run = probe.fastcapa(
         "capture", "-b", broker, "-t", "t", "--oversubscribe", "--device", "net_null0", "--rx-queues", "2", "-c", "9"

@@ -5,7 +5,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from fastcapa import plan, resolved
+from fastcapa import device_limits, plan, resolved
 from fastcapa.capture import Capture, exit_code
 from fastcapa.config import CaptureConfig, SourceKind, validate
 from fastcapa.errors import Exit, RunTimeError, UsageError
@@ -152,11 +152,12 @@ def _check(config: CaptureConfig) -> int:
         the_plan = Capture(config, log).prepare()
     except RunTimeError as error:
         raise UsageError(str(error)) from None
+    unknown = device_limits.check(config)
     print("# configuration")
     for line in resolved.lines(config):
         print(line)
     print("# plan")
-    for line in (*plan.table(config, the_plan), *the_plan.notes):
+    for line in (*plan.table(config, the_plan), *the_plan.notes, *unknown):
         print(line)
     if the_plan.ordinary_bytes:
         print(f"{the_plan.ordinary_bytes >> 20} MiB besides for the kernel's rx buffers and the producer's batches")
