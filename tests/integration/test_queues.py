@@ -180,6 +180,25 @@ def test_scapys_frames_through_a_file(site: Site, tmp_path: Path) -> None:
             assert record.value == SHAPES[headers.time_ns - now][1]
 
 
+@pytest.mark.parametrize("device", ["net_pcap0,rx_pcap={}", "net_tap0,iface=tap9"])
+def test_scapys_frames_through_a_device(site: Site, tmp_path: Path, device: str) -> None:
+    # Jumbo frames are the longest of DPDK devices.
+    sent = [frame for _, frame in SHAPES if len(frame) <= 9216]
+    write_pcap(tmp_path / "all.pcap", [Frame(0, len(frame), frame) for frame in sent])
+    topic = topics.create(site.bootstrap, 3)
+    arguments = ("--device", device.format(tmp_path / "all.pcap"), "-c", str(len(sent)), "--headers")
+    live = Live.begin(site.bootstrap, topic, *arguments, directory=site.directory, prefix=site.inside.prefix)
+    if device.startswith("net_tap"):
+        site.inside.run("ip", "link", "set", "tap9", "mtu", "9202", "up")
+        site.inside.send(sent, "tap9")
+    report = live.end()
+    records = read_all(site.bootstrap, topic)
+    assert report["source"]["in"] == report["kafka"]["delivered"] == len(sent)
+    ((_, entries),) = by_queue(records).items()
+    assert [record.value for _, record in entries] == sent
+    assert [headers.length for headers, _ in entries] == [len(frame) for frame in sent]
+
+
 def test_snaplen_keeps_the_length_of_each(site: Site) -> None:
     sent = [frame for _, frame in SHAPES]
     report, records = site.capture(lambda: site.inside.send(sent), "--headers", "-s", "50")
