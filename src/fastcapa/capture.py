@@ -12,6 +12,7 @@ from fastcapa._pcap import CaptureFileError, CaptureReader
 from fastcapa.channel import Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
 from fastcapa.errors import Exit, RunTimeError, UsageError
+from fastcapa.host import capabilities
 from fastcapa.kafka import topics
 from fastcapa.kafka.direct import NotDirect, direct_settings
 from fastcapa.kafka.properties import BOOTSTRAP, bootstrap_servers
@@ -105,6 +106,8 @@ class Capture:
         """Return the time of a file's first frame, ns, or None; raise RunTimeError if it cannot be captured from."""
         if source.kind is SourceKind.INTERFACE:
             _check_interface(source.name)
+        if source.kind is SourceKind.DEVICE:
+            _check_device(source.name)
         if source.kind is not SourceKind.FILE:
             return None
         path = Path(source.name)
@@ -171,6 +174,14 @@ def _check_interface(name: str) -> None:
         socket.if_nametoindex(name)
     except (OSError, ValueError):
         raise RunTimeError(f"no such interface: {name} (`ip link` lists them)") from None
+    if capabilities.missing((capabilities.NET_RAW,)):
+        raise RunTimeError(f"no permission to capture on {name}: run as root or with the capability CAP_NET_RAW")
+
+
+def _check_device(name: str) -> None:
+    """Raise RunTimeError for a device that this user cannot open, for some drivers only say that it failed."""
+    if lacking := capabilities.missing(capabilities.of_device(name)):
+        raise RunTimeError(f"no permission to open {name}: run as root or with {lacking}")
 
 
 def check(config: CaptureConfig) -> None:

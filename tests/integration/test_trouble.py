@@ -201,6 +201,15 @@ def test_no_privilege(kafka: str, topic: str, file: str) -> None:
     need(os.geteuid() == 0, "only root can give up privileges")
     text = refused(RUN_TIME_FAILURE, "-b", kafka, "-t", topic, "-i", "lo", prefix=UNPRIVILEGED)
     assert text == "no permission to capture on lo: run as root or with the capability CAP_NET_RAW"
+    text = refused(BAD_USAGE, "-b", kafka, "-t", topic, "-i", "lo", "--check", prefix=UNPRIVILEGED)
+    assert text == "no permission to capture on lo: run as root or with the capability CAP_NET_RAW"
+    for device, lacking in {
+        "net_af_xdp0,iface=lo": "CAP_NET_RAW and CAP_NET_ADMIN",
+        "net_tap0": "CAP_NET_ADMIN",
+        "net_pcap0,iface=lo": "CAP_NET_RAW",
+    }.items():
+        text = refused(RUN_TIME_FAILURE, "-b", kafka, "-t", topic, "--device", device, prefix=UNPRIVILEGED)
+        assert text == f"no permission to open {device}: run as root or with {lacking}"
     # A file needs none.
     report = capture(kafka, topic, "-r", file, prefix=UNPRIVILEGED)
     assert report["kafka"]["delivered"] == 10

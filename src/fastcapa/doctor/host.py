@@ -1,6 +1,5 @@
 """The host: hugepages, privileges, IOMMU, CPUs, clock, limits, versions."""
 
-import os
 import platform
 import resource
 from collections.abc import Callable, Iterator
@@ -9,12 +8,10 @@ from pathlib import Path
 
 from fastcapa import __version__, _clock, _dataplane, cpu_list, sysfs
 from fastcapa.doctor.finding import Finding, blocks, note, ok, warning
+from fastcapa.host import capabilities
 from fastcapa.plan.machine import cgroup_files, hugepage_bytes
 
 MIB = 1 << 20
-# linux/capability.h
-_CAP_NET_RAW = 13
-_CAP_IPC_LOCK = 14
 # What a DPDK device has locked at least: its rings and the packet buffers of one queue.
 _LOCKED_BYTES_MIN = 128 * MIB
 # Sockets to a middling cluster from some tx workers, with what the EAL keeps open.
@@ -66,8 +63,8 @@ def versions(host: Host) -> Iterator[Finding]:
 
 def privileges(host: Host, purpose: Purpose) -> Iterator[Finding]:
     """Check the capabilities that sockets on interfaces and locked memory need."""
-    held = _capabilities(host)
-    if held >> _CAP_NET_RAW & 1:
+    held = capabilities.held(host.procfs)
+    if held >> capabilities.NET_RAW & 1:
         yield ok("privileges", "CAP_NET_RAW: kernel interfaces can be captured from")
     else:
         found = blocks if purpose.interfaces else warning
@@ -78,7 +75,7 @@ def privileges(host: Host, purpose: Purpose) -> Iterator[Finding]:
             " --ambient-caps=+net_raw fastcapa capture ...",
         )
     locked = host.limit(resource.RLIMIT_MEMLOCK)[0]
-    if held >> _CAP_IPC_LOCK & 1 or locked in (resource.RLIM_INFINITY,) or locked >= _LOCKED_BYTES_MIN:
+    if held >> capabilities.IPC_LOCK & 1 or locked in (resource.RLIM_INFINITY,) or locked >= _LOCKED_BYTES_MIN:
         yield ok("privileges", "memory can be locked (DPDK NICs need that)")
     else:
         found = blocks if purpose.nics else note
@@ -222,10 +219,3 @@ def files(host: Host) -> Iterator[Finding]:
             f"{soft} open files are allowed: each tx worker has a socket for every broker",
             "ulimit -n 65536 (in a service: LimitNOFILE=65536)",
         )
-
-
-def _capabilities(host: Host) -> int:
-    for line in (sysfs.text(host.procfs / "self/status") or "").splitlines():
-        if line.startswith("CapEff:"):
-            return int(line.split()[1], 16)
-    return ~0 if os.geteuid() == 0 else 0

@@ -8,7 +8,7 @@ from fastcapa import plan
 from fastcapa.config import CaptureConfig
 from fastcapa.doctor.finding import Finding, blocks, note, ok, warning
 from fastcapa.errors import UsageError
-from fastcapa.host import dpdk, pci
+from fastcapa.host import capabilities, dpdk, pci
 from fastcapa.host.interfaces import Interface
 
 # The other end of these is on this host, and what it sends has not been cut to size.
@@ -90,7 +90,10 @@ def needs_vfio(devargs: str, root: Path = Path("/sys")) -> bool:
 def device(devargs: str, root: Path = Path("/sys")) -> Iterator[Finding]:
     """Check a DPDK device: there, bound, and opened by DPDK."""
     if not devargs_names.is_pci(devargs):
-        yield _opened(dpdk.describe(devargs))
+        if lacking := capabilities.missing(capabilities.of_device(devargs)):
+            yield blocks("device", f"{devargs}: opening it needs {lacking}", "run fastcapa as root")
+        else:
+            yield _opened(dpdk.describe(devargs))
         return
     address = devargs_names.name(devargs)
     found = next((candidate for candidate in pci.find(root) if candidate.address == address), None)
