@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from signal import SIGCONT, SIGSTOP
 import pytest
 from support import frames, probe, scapy_frames, topics
 from support.capture_files import Frame, write_pcap
+from support.frames import VLAN
 from support.kafka_reader import read_all
 from support.live import Live
 from support.message_headers import assert_ordered_in_partitions, by_queue
@@ -287,6 +289,11 @@ def test_a_probe_whose_interface_is_gone_drains_when_it_is_asked_to(fresh_site: 
 # ---- the probe's own traffic ----------------------------------------------------------------------------------------
 
 
+def outside(*words: str) -> str:
+    """What `ip` says outside the namespace."""
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+
+
 def begin_on_uplink(site: Site, topic: str, *arguments: str) -> Live:
     """Capture on the very link that carries the connection to Kafka."""
     return Live.begin(
@@ -314,6 +321,27 @@ def test_its_own_traffic_is_left_out_and_all_else_is_not(site: Site, words: tupl
     assert any(value[36:38] == b"\x00\x01" for value in tcp), "the other connection is captured"
     udp = [record.value[-60:] for record in records if record.value[23] == frames.UDP]
     assert sorted(udp) == [number.to_bytes(60, "big") for number in range(500)]
+
+
+def test_its_own_traffic_in_a_vlan_is_left_out_too(site: Site) -> None:
+    """What the probe sends through a VLAN of the link: the rx worker, not the kernel, filters tagged frames."""
+    host, port = site.bootstrap.split(":")
+    words = site.inside.run("ip", "-4", "route", "get", host).split()
+    ours = words[words.index("src") + 1]
+    outer = outside("-4", "-o", "route", "get", ours).split()
+    made = [
+        frames.ip(frames.TCP, bytes([i]), source=host, target=ours, ports=(int(port) + i % 2, 9), vlans=((VLAN, 100),))
+        for i in range(100)
+    ]
+    topic = topics.create(site.bootstrap, 1)
+    live = begin_on_uplink(site, topic, "vlan and tcp")
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+        sender.bind((outer[outer.index("dev") + 1], 0))
+        for frame in made:
+            sender.send(frame)
+    report = live.stop()
+    assert [record.value for record in read_all(site.bootstrap, topic)] == made[1::2]
+    assert (report["source"]["in"], report["rx"]["filtered"]) == (50, 0)
 
 
 def test_its_own_traffic_on_demand(site: Site) -> None:
