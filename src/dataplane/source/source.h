@@ -86,6 +86,9 @@ struct fc_source {
 	bool backoff;
 };
 
+// `wanted`, and not `excluded`: either may be empty. The caller frees it. NULL: no memory.
+char *fc_join_filters(const char *wanted, const char *excluded);
+
 // Opens the source and makes its packet pool; `filter` is the pipeline's. 0 or -errno with fc_error(); then nothing is
 // left open. Control thread.
 int fc_source_open(
@@ -94,9 +97,6 @@ int fc_source_open(
 // Closes the source and frees its pool. Returns how many packet buffers were missing from the pool; what a driver took
 // for its queues and keeps for good (af_xdp: its fill ring) is not missing.
 uint64_t fc_source_close(struct fc_source *s);
-
-// `wanted`, and not `excluded`: either may be empty. The caller frees it. NULL: no memory.
-char *fc_join_filters(const char *wanted, const char *excluded);
 
 // Makes the packet pool on s->numa_node; `open` of the ops calls it as soon as it knows the node. `dma`: a device
 // writes into its buffers. 0 or -errno.
