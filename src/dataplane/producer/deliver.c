@@ -14,8 +14,8 @@
 #include "direct_state.h"
 #include "produce_error.h"
 
-// Between two looks at a socket where answers are expected, at what is held, and at what is too old.
-#define READ_NS (20 * FC_NS_PER_US)
+// Between two looks at a socket where answers are expected or that was full, at what is held, and at what is too old.
+#define LOOK_NS (20 * FC_NS_PER_US)
 #define TICK_NS FC_NS_PER_MS
 #define EXPIRY_NS (100 * FC_NS_PER_MS)
 // The same error is worth a line again after so long.
@@ -533,9 +533,11 @@ static void serve_broker(struct fc_direct *d, struct fc_broker *broker, bool tic
 			ask_connection(d, broker);
 		return;
 	}
-	if (fc_connection_is_writing(c))
+	if (fc_connection_is_writing(c) && d->now_ns - broker->full_ns >= LOOK_NS) {
 		error = fc_connection_write(c);
-	if (error == 0 && (tick || (c->in_flight > 0 && d->now_ns - broker->read_ns >= READ_NS))) {
+		broker->full_ns = d->now_ns;
+	}
+	if (error == 0 && (tick || (c->in_flight > 0 && d->now_ns - broker->read_ns >= LOOK_NS))) {
 		broker->read_ns = d->now_ns;
 		error = fc_connection_read(c, on_response, &(struct answering){.d = d, .broker = broker});
 	}

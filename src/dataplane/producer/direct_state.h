@@ -44,6 +44,7 @@ struct fc_broker {
 	bool asked;                          // for a connection
 	int64_t quiet_ns;                    // monotonic: it wants no requests before (quota)
 	int64_t read_ns;                     // monotonic: the socket was looked at
+	int64_t full_ns;                     // monotonic: it was offered the rest of a request
 	char reason[FC_DIRECT_REASON_BYTES]; // why the last connection was lost
 };
 
