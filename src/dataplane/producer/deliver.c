@@ -10,6 +10,7 @@
 #include <syslog.h>
 
 #include "../clock.h"
+#include "../dataplane.h"
 #include "../stats/counter.h"
 #include "direct_state.h"
 #include "produce_error.h"
@@ -555,6 +556,8 @@ static void serve_broker(struct fc_direct *d, struct fc_broker *broker, bool tic
 		snprintf(reason, sizeof reason, "no answer for %u ms", d->config->direct.request_timeout_ms);
 	else if (error == -EBADMSG)
 		snprintf(reason, sizeof reason, "the broker sent something that is no answer to a Produce request");
+	else if (error == -EPROTO)
+		snprintf(reason, sizeof reason, "%s", fc_last_error()); // TLS has said more than the number
 	else
 		snprintf(reason, sizeof reason, "%s", strerror(-error));
 	lose_connection(d, broker, reason);
