@@ -117,14 +117,15 @@ def test_gone_for_good_with_the_time_of_messages(
     fragile: Cluster, long_file: str, tmp_path: Path, producer: str
 ) -> None:
     topic = topics.create(fragile.bootstrap)
-    words = ("-r", long_file, "--producer", producer, "-X", "message.timeout.ms=2000", "--drain-timeout", "2")
+    # A drain that is longer than the time of messages: the file may have been read to its end.
+    words = ("-r", long_file, "--producer", producer, "-X", "message.timeout.ms=2000", "--drain-timeout", "8")
     live = Live.begin(fragile.bootstrap, topic, *words, directory=tmp_path)
     with growing(fragile.bootstrap, topic, below=FRAMES):
         fragile.kill(1)
     try:
         wait_for_line(live.process, "Kafka did not take")
         live.signal(signal.SIGTERM)
-        run = live.ended(timeout=15)
+        run = live.ended(timeout=20)
     finally:
         fragile.restart(1)
     assert run.status == 1

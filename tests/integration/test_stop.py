@@ -145,9 +145,9 @@ def test_an_engine_without_its_supervisor_drains_and_ends(
 
 
 def test_frozen_and_continued_with_a_file(cluster: Cluster, topic: str, million: Path, tmp_path: Path) -> None:
-    live = Live.begin(cluster.bootstrap, topic, "-r", str(million), "-c", "150000", directory=tmp_path)
+    live = Live.begin(cluster.bootstrap, topic, "-r", str(million), "-c", "700000", directory=tmp_path)
     both = (live.process.pid, live.engine)
-    with growing(cluster.bootstrap, topic, below=150_000):
+    with growing(cluster.bootstrap, topic, below=700_000):
         for pid in both:
             os.kill(pid, signal.SIGSTOP)
         time.sleep(3)  # the freeze itself: nothing happens that could be waited for
@@ -155,7 +155,7 @@ def test_frozen_and_continued_with_a_file(cluster: Cluster, topic: str, million:
             os.kill(pid, signal.SIGCONT)
     report = live.end()
     assert_drained(report)
-    assert numbers(cluster.bootstrap, topic) == list(range(150_000))
+    assert numbers(cluster.bootstrap, topic) == list(range(700_000))
 
 
 def test_frozen_and_continued_on_an_interface(cluster: Cluster, topic: str, link: Namespace, tmp_path: Path) -> None:
