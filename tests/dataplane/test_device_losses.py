@@ -51,6 +51,7 @@ def test_overload_is_counted_to_the_packet(tmp_path: Path, device: str) -> None:
             add_tap(inside)
         os.kill(live.engine, SIGSTOP)
         inside.send(sent, interface)
+        time.sleep(0.5)  # a busy kernel hands over what was sent a little later
         os.kill(live.engine, SIGCONT)
         time.sleep(1.5)  # more than a look at the counters, and all is fetched
         report = live.stop()
