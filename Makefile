@@ -45,14 +45,15 @@ $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
 demo: build
 	$(VENV)/bin/fastcapa demo
 
+# The data-plane tests run with sanitizers only, for they take as long without: `make test-dataplane` is that.
 test: setup
 	$(MAKE) --no-print-directory test-sanitizers
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --ignore tests/dataplane
 
 test-unit test-dataplane test-integration: test-%: setup
 	$(VENV)/bin/pytest tests/$*
 
-# The same data-plane tests over a data plane built with ASan and UBSan. Python itself is not built with them, so their
+# The data-plane tests over a data plane built with ASan and UBSan. Python itself is not built with them, so their
 # run-time library is loaded first; leaks are looked for by the tests themselves (packet buffers), not among Python's.
 build/sanitized/installed: $(VENV)/bin/python $(SOURCES)
 	rm -rf build/sanitized/site

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +97,10 @@ def times_differ(run: Passed, create_ms_min: int) -> str:
 def test_every_file_arrives_as_it_is(kafka: str, make_topic: MakeTopic, producer: str, create_ms_min: int) -> None:
     files = manifest()
     shares = [files[at : at + FILES_PER_PROBE] for at in range(0, len(files), FILES_PER_PROBE)]
-    passed = [run for share in shares for run in pass_through(kafka, make_topic(partitions=1), share, producer)]
+    topics = [make_topic(partitions=1) for _ in shares]
+    with ThreadPoolExecutor(2) as pool:
+        runs = pool.map(pass_through, itertools.repeat(kafka), topics, shares, itertools.repeat(producer))
+    passed = [file for run in runs for file in run]
     assert sum(len(run.records) for run in passed) == FRAMES
     assert sum(run.clamped for run in passed) == FUTURE_FRAMES
     assert [problem for run in passed if (problem := frames_differ(run))] == []
