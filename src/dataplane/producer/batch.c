@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <rte_common.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "../error.h"
@@ -36,19 +35,6 @@ static uint64_t slot_bytes(uint32_t capacity)
 	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-// NULL when there is not so much.
-static uint8_t *map(uint64_t bytes)
-{
-	uint8_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (memory == MAP_FAILED)
-		return NULL;
-	// Large pages are a wish. Zeros make all of them present: a page fault in the worker's loop would be a wait.
-	madvise(memory, bytes, MADV_HUGEPAGE);
-	memset(memory, 0, bytes);
-	return memory;
-}
-
 int fc_batch_pool_open(
 	struct fc_batch_pool *pool, uint64_t buffer_bytes, uint32_t batch_bytes, uint32_t record_bytes_max)
 {
@@ -70,7 +56,11 @@ int fc_batch_pool_open(
 	count = (buffer_bytes - fixed) / slot_bytes(batch_bytes);
 	pool->memory_bytes = fixed + count * slot_bytes(batch_bytes);
 	pool->batches = calloc(count + larges, sizeof *pool->batches);
-	pool->memory = map(pool->memory_bytes);
+	// Populated: a page fault in the worker's loop would be a wait.
+	pool->memory = mmap(
+		NULL, pool->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (pool->memory == MAP_FAILED)
+		pool->memory = NULL;
 	if (pool->batches == NULL || pool->memory == NULL) {
 		fc_batch_pool_close(pool);
 		return fc_error(ENOMEM, "no memory for %llu bytes of batches", (unsigned long long)buffer_bytes);
