@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from fastcapa.errors import RunTimeError, UsageError
@@ -32,6 +33,28 @@ def write_report(report: Report, target: str) -> None:
             sys.stdout.write(text)
             sys.stdout.flush()
         else:
-            Path(target).write_text(text)
+            _replace(Path(target), text)
     except OSError as error:
         raise RunTimeError(f"cannot write the report to {target}: {error.strerror}") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all: a disk that is full leaves what was there before."""
+    path = path.resolve()  # a link stays one
+    in_place = path.exists() and not (path.is_file() and os.access(path.parent, os.W_OK))
+    if in_place:  # a device, a pipe, or a file in a directory that takes no other
+        path.write_text(text)
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("x") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # some file systems find out only now that they are full
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o7777)
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
