@@ -16,8 +16,9 @@ from fastcapa.host import capabilities
 from fastcapa.kafka import topics
 from fastcapa.kafka.direct import NotDirect, direct_settings
 from fastcapa.kafka.properties import BOOTSTRAP, bootstrap_servers
-from fastcapa.signals import Stop
-from fastcapa.stats import lost
+from fastcapa.restart import Restarts
+from fastcapa.signals import Stop, nothing
+from fastcapa.stats import lost, unseen_seconds
 from fastcapa.supervisor import NoMemoryError, Outcome, Supervisor
 
 BROKER_TIMEOUT_S = 10.0
@@ -67,16 +68,15 @@ class Capture:
             f"{names} -> topic {topic.name} ({len(topic.partitions)} partitions) at"
             f" {config.properties[BOOTSTRAP]}, through {_NAMES[producer]}{why}"
         )
-        try:
-            return self._supervise(the_plan, topic, producer, exclude, stop)
-        except NoMemoryError as error:
-            if not the_plan.hugepages:
-                raise
-            # Others took them after the plan was made, or they are not all of the kind that DPDK can use.
-            self._log(f"no hugepages after all ({error})")
-            nodes = plan.source_nodes(config)
-            smaller = plan.make(config, machine.without_hugepages(), nodes, direct=producer == "direct")
-            return self._supervise(smaller, topic, producer, exclude, stop)
+        settings = self._settings(the_plan, topic, producer, exclude)
+        self._log_notes(the_plan)
+        if not config.restart:
+            return self._supervise(settings, machine, stop)
+
+        def start(rest: CaptureConfig, started: Callable[[], None]) -> Outcome:
+            return self._supervise(settings.model_copy(update={"config": rest}), machine, stop, started)
+
+        return Restarts(settings.config, self._log, start).run(stop)
 
     def prepare(self) -> plan.Plan:
         """Check everything that can be known without a broker, and return the plan; raises as run() does."""
@@ -91,16 +91,24 @@ class Capture:
         return the_plan, [time for source in config.sources if (time := self._check_source(source)) is not None]
 
     def _supervise(
-        self,
-        the_plan: plan.Plan,
-        topic: topics.Topic,
-        producer: ProducerName,
-        exclude: dict[str, str],
-        stop: Stop,
+        self, settings: Settings, machine: plan.Machine, stop: Stop, started: Callable[[], None] = nothing
     ) -> Outcome:
+        """Run an engine, without hugepages if it does not get them; `started` is called when it receives."""
+        try:
+            return Supervisor(settings, self._log, started).run(stop)
+        except NoMemoryError as error:
+            if not settings.plan.hugepages:
+                raise
+            # Others took them after the plan was made, or they are not all of the kind that DPDK can use.
+            self._log(f"no hugepages after all ({error})")
+        nodes, direct = plan.source_nodes(self._config), settings.producer == "direct"
+        smaller = plan.make(self._config, machine.without_hugepages(), nodes, direct=direct)
+        self._log_notes(smaller)
+        return Supervisor(settings.model_copy(update={"plan": smaller}), self._log, started).run(stop)
+
+    def _log_notes(self, the_plan: plan.Plan) -> None:
         for note in the_plan.notes:
             self._log(note)
-        return Supervisor(self._settings(the_plan, topic, producer, exclude), self._log).run(stop)
 
     def _check_source(self, source: Source) -> int | None:
         """Return the time of a file's first frame, ns, or None; raise RunTimeError if it cannot be captured from."""
@@ -247,7 +255,7 @@ def exit_code(config: CaptureConfig, outcome: Outcome, log: Callable[[str], None
     report = outcome.report
     kafka = report["kafka"]
     if outcome.crashed is not None:
-        log(f"{outcome.crashed}, after its final report")
+        log(outcome.crashed)
     if report["mbufs_missing"]:
         log(f"{report['mbufs_missing']} packet buffers did not come back: a defect, please report it")
     if outcome.source_failed:
@@ -257,7 +265,9 @@ def exit_code(config: CaptureConfig, outcome: Outcome, log: Callable[[str], None
         when = "stopped at once" if outcome.stopped_at_once else f"the drain took {config.drain_timeout:g} s"
         why = f"{kafka['abandoned']} given up ({when})" if kafka["abandoned"] else "see above"
         log(f"Kafka at {config.properties[BOOTSTRAP]} did not take {kafka['failed']} packets: {why}")
-    if config.fail_on_loss and lost(report):
-        log(f"{lost(report)} packets were lost, and --fail-on-loss is set")
+    unseen_s = unseen_seconds(report)
+    if config.fail_on_loss and (lost(report) or unseen_s):
+        more = f", besides what nobody saw in {unseen_s:.1f} s" if unseen_s else ""
+        log(f"{lost(report)} packets were lost{more}, and --fail-on-loss is set")
         return Exit.LOSS
     return Exit.RUN_TIME_FAILURE if kafka["failed"] or outcome.crashed is not None else Exit.DONE

@@ -3,8 +3,8 @@
 To the engine: one Settings, then {"stop": seconds} to drain for so long, 0 to give up at once.
 
 To the supervisor, by "type": "started" (clocks), "log" (level as in syslog, text) and "snapshot" (report); at the end
-"final" (report, source_failed) and "closed" (mbufs_missing: packet buffers that did not come back to their pools, 0
-unless we lost some), or "error" (text, errno) when it could not start.
+"final" (report, source_failed, failed: it ended for nothing that was asked for) and "closed" (mbufs_missing: packet
+buffers that did not come back to their pools, 0 unless we lost some), or "error" (text, errno) when it could not start.
 """
 
 import json

@@ -92,6 +92,8 @@ class CaptureConfig(BaseModel):
     """Seconds after which the capture ends; 0: no limit."""
     drain_timeout: float = Field(30, ge=0, le=86_400)
     """Seconds that the drain may take."""
+    restart: bool = False
+    """Start another engine when one dies or its source or producer fails, after 1 to 30 s."""
     oversubscribe: bool = False
     lcores: str | None = None
     """CPUs of the workers, "2,4-7", in the order rx worker of queue 0, its tx workers, ...; None: the plan chooses."""
@@ -128,6 +130,16 @@ class CaptureConfig(BaseModel):
             raise ValueError(
                 f"--rx-burst {self.rx_burst}: drivers of DPDK devices fetch 8 packets at a time;"
                 f" give a multiple of 8, such as {-(-self.rx_burst // 8) * 8}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _restart_of_live_sources(self) -> Self:
+        files = [source.name for source in self.sources if not source.live]
+        if self.restart and files:
+            raise ValueError(
+                f"--restart: {files[0]} would be sent again from its beginning; leave the option out, or give only"
+                " interfaces and devices"
             )
         return self
 

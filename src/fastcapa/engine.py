@@ -7,11 +7,11 @@ closes, the supervisor is gone: the engine drains and ends.
 import os
 import queue
 import select
+import shutil
 import signal
 import socket
 import sys
 import syslog
-import tempfile
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -161,7 +161,7 @@ class Engine:
             [source.name for source in sources],
             seconds=time.monotonic() - self._started,
             producer=self._settings.producer,
-        )
+        ) | {"cost": self._cost()}
         if self._settings.config.xstats:
             for index, (source, row) in enumerate(zip(sources, report["sources"], strict=True)):
                 if source.kind is SourceKind.DEVICE:
@@ -178,7 +178,7 @@ class Engine:
     def _watch(self, pipeline: _dataplane.Pipeline) -> None:
         """Serve commands and send snapshots until all workers have ended."""
         config = self._settings.config
-        snapshot_due = time.monotonic() + SNAPSHOT_S
+        snapshot_due = time.monotonic()  # the first one at once: whatever becomes of this engine, it has been there
         while True:
             self._serve_commands()
             pipeline.watch()
@@ -242,19 +242,24 @@ class Engine:
         if self._control is not None:
             self._control.stop()
         self._send_events(pipeline)
-        report = self._report(pipeline) | {"cost": self._cost()}
-        failed = any(row["failed"] for row in pipeline.workers() if row["role"] == "rx")
+        report = self._report(pipeline)
+        failed = [row["role"] for row in pipeline.workers() if row["failed"]]
+        ended_by_failure = bool(failed) or (self._control is not None and self._control.failed)
         # Before the closing: a Kafka library that resolves names may take half a minute for that.
-        self._channel.send({"type": "final", "report": report, "source_failed": failed})
+        self._channel.send(
+            {"type": "final", "report": report, "source_failed": "rx" in failed, "failed": ended_by_failure}
+        )
         self._pipeline = None  # a signal must not stop what is closed
         self._channel.send({"type": "closed", "mbufs_missing": pipeline.close()})
 
 
 def _start_eal(config: CaptureConfig, plan: Plan) -> None:
-    # The EAL leaves a directory behind. Only processes that share memory would use it, and we do not.
-    with tempfile.TemporaryDirectory(prefix="fastcapa-") as directory:
-        os.environ["RUNTIME_DIRECTORY"] = directory
+    try:
         _dataplane.eal_start(_eal_arguments(config, plan))
+    finally:
+        # The EAL leaves a directory behind. Only processes that share memory would use it, and we do not. The
+        # supervisor made it, and removes it if we die before this.
+        shutil.rmtree(os.environ["RUNTIME_DIRECTORY"], ignore_errors=True)
 
 
 def _eal_arguments(config: CaptureConfig, plan: Plan) -> list[str]:

@@ -1,8 +1,10 @@
 """SIGINT and SIGTERM: counted instead of died of."""
 
+import os
+import select
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -28,6 +30,31 @@ class Stop:
     def requested(self) -> bool:
         """Return whether there was any."""
         return self.count > 0
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a signal, at most so long, on the thread that gets them; return whether there was any, ever."""
+        with self.waking() as reader:
+            if not self.requested():
+                select.select([reader], [], [], seconds)
+        return self.requested()
+
+    @contextmanager
+    def waking(self) -> Iterator[int]:
+        """Give a descriptor, while the context lasts, that can be read from once a signal was counted."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        self.wake = lambda: _write(writer)
+        try:
+            yield reader
+        finally:
+            self.wake = nothing
+            os.close(reader)
+            os.close(writer)
+
+
+def _write(descriptor: int) -> None:
+    with suppress(BlockingIOError):  # it is full: nobody can overlook that
+        os.write(descriptor, b"\0")
 
 
 @contextmanager

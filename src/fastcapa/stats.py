@@ -8,6 +8,10 @@
 
 `unaccounted` is what is left of source.in when every named term is taken off. In a snapshot of a running pipeline it
 may differ from 0 by the packets that moved while it was taken; after a drain it is 0.
+
+An engine that dies takes along what was on its way, as of its last snapshot: `lost_with_engine`, by hop, stands on the
+right side of each line above. What it did after that snapshot, and what passed until the next engine ran, nobody knows:
+`unknown_seconds` and `outage_seconds` say how long that was, no counter says what it was.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,6 +20,7 @@ from typing import Any
 from fastcapa.rows import SourceRow, WorkerRow
 
 SCHEMA = 1
+HOPS = ("source", "rx", "ring", "tx", "kafka")
 Report = dict[str, Any]
 
 
@@ -53,6 +58,11 @@ def report(
             "batches": sent["batches"],
             "retries": sent["retries"],
         },
+        # Of several engines in a row (--restart); see combined.py.
+        "restarts": 0,
+        "outage_seconds": 0.0,
+        "unknown_seconds": 0.0,
+        "lost_with_engine": dict.fromkeys(HOPS, 0),
     }
     result["unaccounted"] = unaccounted(result)
     result["sources"] = [{"name": name, **row} for name, row in zip(names, sources, strict=True)]
@@ -77,12 +87,40 @@ def losses(snapshot: Report) -> dict[str, int]:
         "ring_full_drops": rx["ring_full_drops"],
         "refused": tx["refused"],
         "failed": kafka["failed"],
+        "lost_with_engine": sum(snapshot["lost_with_engine"].values()),
     }
+
+
+def of_dead_engine(snapshot: Report, unknown_seconds: float) -> Report:
+    """Return the last snapshot of an engine that died so long after it, closed: nothing waits, it is lost.
+
+    That is all that had come into a hop and not left it, packets that moved while the snapshot was taken among them.
+    Some of what was in flight may have reached Kafka; nobody is there any more to be told.
+    """
+    source, rx, tx, kafka = (snapshot[part] for part in ("source", "rx", "tx", "kafka"))
+    closed = snapshot | {
+        "tx": tx | {"ring_queued": 0, "held": 0},
+        "kafka": kafka | {"in_flight": 0},
+        "unknown_seconds": unknown_seconds,
+        "lost_with_engine": {
+            "source": source["in"] - source["missed"] - source["errors"] - source["no_mbuf"] - rx["in"],
+            "rx": rx["in"] - rx["filtered"] - rx["ring_full_drops"] - rx["out"],
+            "ring": rx["out"] - tx["in"],
+            "tx": tx["in"] - tx["refused"] - kafka["in"],
+            "kafka": kafka["in"] - kafka["delivered"] - kafka["failed"],
+        },
+    }
+    return closed | {"unaccounted": unaccounted(closed)}
 
 
 def lost(snapshot: Report) -> int:
     """Return the sum of all losses."""
     return sum(losses(snapshot).values())
+
+
+def unseen_seconds(snapshot: Report) -> float:
+    """Return for how long nobody can say what passed: no engine ran, or one that died before its next snapshot."""
+    return float(snapshot["outage_seconds"] + snapshot["unknown_seconds"])
 
 
 def closing_lines(snapshot: Report) -> list[str]:
@@ -103,6 +141,13 @@ def closing_lines(snapshot: Report) -> list[str]:
     steps = max((row["clock_steps"] for row in snapshot["sources"]), default=0)
     if steps:
         lines.append(f"{steps} steps of the system clock while capturing: keys step with it")
+    if unseen_seconds(snapshot):
+        lines += [
+            f"{snapshot['restarts']} restarts of the engine: {snapshot['outage_seconds']:.1f} s without one, and"
+            f" {snapshot['unknown_seconds']:.1f} s that one left no report of; what passed then is not counted",
+            f"{losses(snapshot)['lost_with_engine']} packets were on their way when an engine died: counted as lost,"
+            " though some may have been delivered",
+        ]
     if snapshot["unaccounted"]:
         lines.append(f"{snapshot['unaccounted']} packets unaccounted for: a defect, please report it")
     return lines

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import IO, Any
 
 from fastcapa.channel import Channel, Settings
 from fastcapa.errors import FastcapaError, RunTimeError, UsageError
+from fastcapa.host import oom
 from fastcapa.repeated import RepeatedLines
 from fastcapa.signals import STOP_SIGNALS, Stop, nothing
 from fastcapa.stats import Report
@@ -29,8 +31,14 @@ class NoMemoryError(RunTimeError):
     """The engine did not get the packet memory that the plan promised."""
 
 
-def _wake(writer: int) -> None:
-    os.write(writer, b"\0")
+class EngineDiedError(RunTimeError):
+    """The engine ended without a final report."""
+
+    def __init__(self, text: str, snapshot: Report | None, unknown_s: float) -> None:
+        """`snapshot` is its last one, None if it never ran; `unknown_s` is how long it went on after that."""
+        super().__init__(text)
+        self.snapshot = snapshot
+        self.unknown_s = unknown_s
 
 
 @dataclass
@@ -39,9 +47,11 @@ class Outcome:
 
     report: Report
     source_failed: bool
+    failed: bool
+    """It ended because its source or its producer failed, not because it was asked to or had what was asked for."""
     stopped_at_once: bool
     crashed: str | None
-    """How the engine died after its final report, None if it ended well."""
+    """How the engine died after its final report, or that there was none at the end; None if it ended well."""
 
 
 def _start_error(text: str, number: int) -> FastcapaError:
@@ -54,7 +64,8 @@ def _start_error(text: str, number: int) -> FastcapaError:
     return RunTimeError(text)
 
 
-def _start_engine(connection: socket.socket) -> subprocess.Popen[bytes]:
+def _start_engine(connection: socket.socket, directory: str) -> subprocess.Popen[bytes]:
+    """Start the engine; `directory` is for the EAL's files."""
     # Blocked signals stay blocked in the child until it has its handlers: Ctrl-C goes to the whole process group, and a
     # service manager signals every process.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -62,6 +73,7 @@ def _start_engine(connection: socket.socket) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", "fastcapa.engine", str(connection.fileno())],
             pass_fds=[connection.fileno()],
+            env=os.environ | {"RUNTIME_DIRECTORY": directory},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -73,13 +85,16 @@ def _start_engine(connection: socket.socket) -> subprocess.Popen[bytes]:
 class Supervisor:
     """Runs one engine to its end."""
 
-    def __init__(self, settings: Settings, log: Callable[[str], None]) -> None:
-        """`log` gets each line for the user."""
+    def __init__(self, settings: Settings, log: Callable[[str], None], started: Callable[[], None] = nothing) -> None:
+        """`log` gets each line for the user; `started` is called when the engine receives."""
         self._settings = settings
         self._log = log
+        self._started = started
         self._last_words: collections.deque[str] = collections.deque(maxlen=_LAST_WORDS)
         self._final: dict[str, Any] | None = None
         self._snapshot: Report | None = None
+        self._snapshot_at = 0.0  # monotonic
+        self._oom_kills = oom.kills()
         self._error: FastcapaError | None = None
         self._deadline: float | None = None
         self._cpu_started = time.process_time()
@@ -89,16 +104,18 @@ class Supervisor:
         """Start the engine and watch it until it ends.
 
         If it could not start, raises UsageError, NoMemoryError or RunTimeError with the engine's own words; if it died,
-        RunTimeError with the cause.
+        EngineDiedError with the cause.
         """
         ours, theirs = socket.socketpair()
-        with ours, theirs:
-            process = _start_engine(theirs)
+        directory = tempfile.TemporaryDirectory(prefix="fastcapa-", ignore_cleanup_errors=True)
+        with ours, theirs, directory as runtime:
+            process = _start_engine(theirs, runtime)
             theirs.close()
             channel = Channel(ours)
             try:
                 channel.send(self._settings.model_dump(mode="json"))
                 self._watch(process, channel, stop)
+                ended_at = time.monotonic()
             finally:
                 # Closing tells the engine, if it still runs, that it has to drain.
                 ours.close()
@@ -106,39 +123,34 @@ class Supervisor:
         if self._error is not None:
             raise self._error
         if self._final is None:
-            raise RunTimeError(self._cause_of_death(process.returncode) + self._last_known())
+            unknown_s = ended_at - self._snapshot_at if self._snapshot is not None else 0.0
+            cause = self._cause_of_death(process.returncode)
+            raise EngineDiedError(cause + self._last_known(unknown_s), self._snapshot, unknown_s)
         ended_well = process.returncode == 0 and self._final["report"]["mbufs_missing"] is not None
         return Outcome(
             report=self._final["report"],
-            crashed=None if ended_well else self._cause_of_death(process.returncode),
+            crashed=None if ended_well else f"{self._cause_of_death(process.returncode)}, after its final report",
             source_failed=self._final["source_failed"],
+            failed=self._final["failed"],
             stopped_at_once=stop.count > 1,
         )
 
     def _watch(self, process: subprocess.Popen[bytes], channel: Channel, stop: Stop) -> None:
         stderr = process.stderr
         assert stderr is not None  # noqa: S101 -- a pipe, as asked for above
-        reader, writer = os.pipe()
-        os.set_blocking(writer, False)
-        stop.wake = lambda: _wake(writer)
         served = 0
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(channel, selectors.EVENT_READ, lambda: self._serve_messages(channel))
-                selector.register(stderr, selectors.EVENT_READ, lambda: self._read_last_words(stderr, selector))
-                selector.register(reader, selectors.EVENT_READ, lambda: os.read(reader, 64))
-                while not channel.closed:
-                    served = self._pass_on(channel, process, stop, served)
-                    for key, _ in selector.select(self._patience()):
-                        key.data()
-                    if self._patience() == 0:
-                        self._last_words.append(f"it did not end within {GRACE_S:g} s after the drain")
-                        process.kill()
-                        return
-        finally:
-            stop.wake = nothing
-            os.close(reader)
-            os.close(writer)
+        with stop.waking() as reader, selectors.DefaultSelector() as selector:
+            selector.register(channel, selectors.EVENT_READ, lambda: self._serve_messages(channel))
+            selector.register(stderr, selectors.EVENT_READ, lambda: self._read_last_words(stderr, selector))
+            selector.register(reader, selectors.EVENT_READ, lambda: os.read(reader, 64))
+            while not channel.closed:
+                served = self._pass_on(channel, process, stop, served)
+                for key, _ in selector.select(self._patience()):
+                    key.data()
+                if self._patience() == 0:
+                    self._last_words.append(f"it did not end within {GRACE_S:g} s after the drain")
+                    process.kill()
+                    return
 
     def _pass_on(self, channel: Channel, process: subprocess.Popen[bytes], stop: Stop, served: int) -> int:
         """Serve signals: the first drains, the second gives up what is left, the third kills. Returns their number."""
@@ -170,8 +182,9 @@ class Supervisor:
                 self._cpu_started = time.process_time()
                 for clock in message["clocks"]:
                     self._log(f"timestamps of {clock}")
+                self._started()
             elif kind == "snapshot":
-                self._snapshot = message["report"]
+                self._snapshot, self._snapshot_at = message["report"], time.monotonic()
             elif kind == "final":
                 self._final = message
                 message["report"]["cost"]["cpu_seconds"] += time.process_time() - self._cpu_started
@@ -214,13 +227,18 @@ class Supervisor:
             self._last_words.extend((process.stderr.read() or b"").decode("utf-8", "replace").splitlines())
             process.stderr.close()
 
-    def _last_known(self) -> str:
+    def _last_known(self, before_s: float) -> str:
         if self._snapshot is None:
             return ""
         rx, kafka = self._snapshot["rx"], self._snapshot["kafka"]
-        return f"; at its last report {rx['in']} packets were captured and {kafka['delivered']} delivered"
+        return (
+            f"; at its last report, {before_s:.1f} s before, {rx['in']} packets were captured and"
+            f" {kafka['delivered']} delivered"
+        )
 
     def _cause_of_death(self, status: int) -> str:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"
+        if -status == signal.SIGKILL and oom.kills() > self._oom_kills:
+            how += " (the kernel has killed for want of memory meanwhile)"
         words = [line.strip() for line in self._last_words if line.strip()]
         return f"the engine {how}" + (f"; its last words: {words[-1]}" if words else "")

@@ -66,6 +66,7 @@ def test_losses_are_the_named_ones() -> None:
         "ring_full_drops": 30,
         "refused": 5,
         "failed": 20,
+        "lost_with_engine": 0,
     }
     assert stats.lost(report()) == 75
 
@@ -87,3 +88,18 @@ def test_sums_over_workers_and_sources() -> None:
     made = stats.report(workers * 3, sources * 2, ["a", "b"], seconds=1, producer="librdkafka")
     assert made["rx"]["in"] == 3 * 980
     assert made["source"]["missed"] == 24
+
+
+def test_the_books_of_a_dead_engine_close_hop_by_hop() -> None:
+    # As a snapshot of a running pipeline is: each hop was read before the one in front of it, and packets moved.
+    taken = report()
+    taken["source"]["in"] += 11
+    taken["rx"]["in"] += 7
+    taken["tx"]["in"] += 3
+    taken["tx"]["held"] += 1
+    closed = stats.of_dead_engine(taken, 0.4)
+    assert closed["lost_with_engine"] == {"source": 4, "rx": 7, "ring": 2, "tx": 13, "kafka": 60}
+    waiting = (closed["tx"]["ring_queued"], closed["tx"]["held"], closed["kafka"]["in_flight"])
+    assert (waiting, closed["unaccounted"], closed["unknown_seconds"]) == ((0, 0, 0), 0, 0.4)
+    assert stats.lost(closed) == 75 + 86
+    assert taken["tx"]["ring_queued"] == 5, "the snapshot was to be left alone"

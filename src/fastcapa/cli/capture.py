@@ -96,6 +96,11 @@ def _add_capture(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--xstats", action="store_true", help="the report has DPDK's extended statistics of devices, those above 0"
     )
+    group.add_argument(
+        "--restart",
+        action="store_true",
+        help="another engine when one dies or fails, after 1 to 30 s, and the outage counted; live sources only",
+    )
     group.add_argument("--fail-on-loss", action="store_true", help="exit code 3 if a packet was lost")
 
 
