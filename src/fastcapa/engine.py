@@ -62,9 +62,13 @@ class Engine:
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()  # writer: any thread; reader: this one, for the log
 
     def run(self) -> None:
+        """Start the EAL, which a process can do once, and run the pipeline to its end."""
+        _start_eal(self._settings.config, self._settings.plan)
+        self.run_pipeline()
+
+    def run_pipeline(self) -> None:
         """Open, start, watch, drain, and send the final report."""
         config, plan = self._settings.config, self._settings.plan
-        _start_eal(config, plan)
         pipeline = self._pipeline = _dataplane.Pipeline(
             rx_burst=config.rx_burst,
             rx_attempts=config.rx_attempts,

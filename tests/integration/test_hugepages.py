@@ -4,13 +4,16 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 from support import probe
 from support.capture_files import Frame, write_pcap
 from support.frames import udp_of_size
+from support.live import Live
 from support.mock_reader import read_all
 from support.need import need
+from support.remains import nothing_left
 
 from fastcapa.kafka.embedded import EmbeddedBroker
 
@@ -29,6 +32,15 @@ def hugepages() -> Iterator[int]:
         yield free
     finally:
         (PAGES / "nr_hugepages").write_text(before)
+
+
+def test_an_engine_that_is_killed_gives_them_back(hugepages: int, tmp_path: Path) -> None:
+    with nothing_left(tmp_path / "temporary"), EmbeddedBroker() as broker:
+        live = Live.begin(broker.bootstrap, "t", "--device", "net_null0,size=64", directory=tmp_path)
+        assert int((PAGES / "free_hugepages").read_text()) < hugepages
+        os.kill(live.engine, SIGKILL)
+        assert live.ended().status == 1
+    assert int((PAGES / "free_hugepages").read_text()) == hugepages
 
 
 def test_capture_in_hugepages(hugepages: int, tmp_path: Path) -> None:

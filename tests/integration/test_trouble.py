@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from support.frames import udp_of_size
 from support.kafka_reader import read_all
 from support.need import need
 from support.probe import Run, assert_identity, capture, fastcapa
+from support.remains import nothing_left
 
 # Root without its privileges: it may read what is its own, the interpreter among it, and nothing more.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
@@ -22,26 +25,9 @@ RUN_TIME_FAILURE, BAD_USAGE, LOSS = 1, 2, 3
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No engine of ours, no temporary file, no directory of DPDK's."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    before = set(Path("/run").glob("dpdk/*"))
-    yield
-    assert list(temporary.iterdir()) == []
-    assert set(Path("/run").glob("dpdk/*")) == before
-    assert engines() == []
-
-
-def engines() -> list[int]:
-    """Engines in our session: their supervisors have ended."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if b"fastcapa.engine" in (path / "cmdline").read_bytes() and os.getsid(int(path.name)) == os.getsid(0):
-                found.append(int(path.name))
-    return found
+def _nothing_left(tmp_path: Path) -> Iterator[None]:
+    with nothing_left(tmp_path / "temporary"):
+        yield
 
 
 @pytest.fixture
@@ -139,6 +125,20 @@ def test_more_workers_than_cpus(kafka: str, file: str) -> None:
     need(int(workers) == os.cpu_count(), "too many CPUs to run out of them")
     run = fastcapa("capture", "-b", kafka, "-t", "t", "-r", file, "--tx-workers", workers)
     assert "or add --oversubscribe" in error_of(run, BAD_USAGE)
+
+
+def test_more_queues_than_cpus(kafka: str, topic: str, file: str) -> None:
+    cpus = len(os.sched_getaffinity(0))
+    need(cpus < 32, "too many CPUs to run out of them")
+    queues = ("-b", kafka, "-t", topic, "-r", file, "--rx-queues", str(cpus + 1))
+    text = error_of(fastcapa("capture", *queues), BAD_USAGE)
+    assert f"{2 * (cpus + 1)} workers" in text
+    assert f"{cpus} CPU" in text
+    assert "or add --oversubscribe" in text
+    assert topics.records_in(kafka, topic) == 0
+    report = capture(kafka, topic, *queues[4:])  # which has --oversubscribe
+    assert len(report["workers"]) == 2 * (cpus + 1)
+    assert len(read_all(kafka, topic)) == report["kafka"]["delivered"] == 10
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -278,6 +278,29 @@ def test_a_report_that_does_not_fit(kafka: str, topic: str, file: str) -> None:
     assert topics.records_in(kafka, topic) == 10
 
 
+def test_a_full_disk_leaves_the_report_that_was_there(kafka: str, topic: str, file: str, tmp_path: Path) -> None:
+    need(os.geteuid() == 0, "no privilege to mount a small file system; run as root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=True)
+    try:
+        target = disk / "report.json"
+        target.write_text("the report of yesterday\n")
+        with suppress(OSError), (disk / "rest").open("wb", buffering=0) as rest:
+            while True:
+                rest.write(bytes(4096))
+        text = refused(RUN_TIME_FAILURE, "-b", kafka, "-t", topic, "-r", file, "--report", str(target))
+        assert text == f"cannot write the report to {target}: No space left on device"
+        assert target.read_text() == "the report of yesterday\n"
+        assert {path.name for path in disk.iterdir()} == {"report.json", "rest"}
+        (disk / "rest").unlink()
+        run = fastcapa("capture", "--oversubscribe", "-b", kafka, "-t", topic, "-r", file, "--report", str(target))
+        assert run.status == 0, run.stderr
+        assert json.loads(target.read_text())["kafka"]["delivered"] == 10
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 def test_a_report_where_one_may_not_write(kafka: str, file: str, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     target = tmp_path / "locked" / "report.json"
@@ -304,3 +327,12 @@ def test_hugepages_that_are_gone_when_they_are_needed(kafka: str, topic: str, fi
     assert "in hugepages" in run.stderr
     assert "no hugepages after all" in run.stderr
     assert topics.records_in(kafka, topic) == 10
+
+
+def test_no_address_space_for_the_packet_memory(kafka: str, topic: str, file: str) -> None:
+    # The supervisor runs in that; the engine's packet memory does not fit besides.
+    limited = ("prlimit", f"--as={1 << 30}", "--")
+    options = ("-b", kafka, "-t", topic, "-r", file, "--tx-ring", "262144")
+    text = refused(RUN_TIME_FAILURE, *options, prefix=limited)
+    assert "Cannot allocate memory" in text
+    assert topics.records_in(kafka, topic) == 0
