@@ -6,13 +6,14 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 NODES ?= 1
 PORT ?= 9092
 SECONDS ?= 60
+ROUNDS ?= 500
 
 # Everything the package is made of: a change installs it again.
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-unit test-dataplane test-integration test-sanitizers check format bench
-.PHONY: fuzz kafka-up kafka-down clean
+.PHONY: fuzz stress kafka-up kafka-down clean
 
 help:
 	@echo "make demo        the whole pipeline on this machine: real frames in, an embedded Kafka broker, compared"
@@ -20,6 +21,7 @@ help:
 	@echo "make setup       install what is missing; the command is then $(VENV)/bin/fastcapa"
 	@echo "make check       format, lint, types and unit tests, in under a minute"
 	@echo "make fuzz        random bytes into the parsers [SECONDS=60 for each]"
+	@echo "make stress      the pipeline started and stopped 500 times in one process [ROUNDS=500]"
 	@echo "make kafka-up    start Apache Kafka on loopback [NODES=1|3] [PORT=9092]; make kafka-down stops it"
 	@echo "make bench       what a packet costs here, see bench/README.md [BENCH=OPTIONS]"
 	@echo "make format      rewrite sources in the project's format"
@@ -85,6 +87,9 @@ format: build
 fuzz: build
 	@tools/packages test
 	FUZZ_SECONDS=$(SECONDS) $(VENV)/bin/pytest -s tests/fuzz
+
+stress: build
+	STRESS_ROUNDS=$(ROUNDS) $(VENV)/bin/pytest -s tests/dataplane/test_rounds.py
 
 # The yardstick: no part of the package, and for this machine alone.
 build/floor: bench/floor.c

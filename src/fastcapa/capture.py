@@ -1,5 +1,6 @@
 """A capture from the checked configuration to its outcome: what has to be right first, then the engine."""
 
+import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -98,6 +99,8 @@ class Capture:
             return Supervisor(settings, self._log, started).run(stop)
         except NoMemoryError as error:
             if not settings.plan.hugepages:
+                if error.number == errno.ENOMEM:
+                    raise RunTimeError(f"{error} ({_memory_remedy(settings.plan)})") from None
                 raise
             # Others took them after the plan was made, or they are not all of the kind that DPDK can use.
             self._log(f"no hugepages after all ({error})")
@@ -172,6 +175,13 @@ class Capture:
         if not self._config.headers:
             return 0
         return HEADERS_BYTES + max(len(os.fsencode(source.name)) for source in self._config.sources)
+
+
+def _memory_remedy(the_plan: plan.Plan) -> str:
+    return (
+        f"{the_plan.memory_bytes >> 20} MiB were asked for packets; use a smaller --tx-ring or fewer --rx-queues, or"
+        " raise the limit of the cgroup or of `ulimit -v`"
+    )
 
 
 def _check_interface(name: str) -> None:

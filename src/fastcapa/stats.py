@@ -143,7 +143,7 @@ def closing_lines(snapshot: Report) -> list[str]:
         lines.append(f"{steps} steps of the system clock while capturing: keys step with it")
     if unseen_seconds(snapshot):
         lines += [
-            f"{snapshot['restarts']} restarts of the engine: {snapshot['outage_seconds']:.1f} s without one, and"
+            f"engine restarted {snapshot['restarts']} times: {snapshot['outage_seconds']:.1f} s without one, and"
             f" {snapshot['unknown_seconds']:.1f} s that one left no report of; what passed then is not counted",
             f"{losses(snapshot)['lost_with_engine']} packets were on their way when an engine died: counted as lost,"
             " though some may have been delivered",

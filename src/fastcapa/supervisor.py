@@ -30,6 +30,11 @@ _LAST_WORDS = 20
 class NoMemoryError(RunTimeError):
     """The engine did not get the packet memory that the plan promised."""
 
+    def __init__(self, text: str, number: int) -> None:
+        """`number` is the errno."""
+        super().__init__(text)
+        self.number = number
+
 
 class EngineDiedError(RunTimeError):
     """The engine ended without a final report."""
@@ -60,7 +65,7 @@ def _start_error(text: str, number: int) -> FastcapaError:
         return UsageError(text)
     # EACCES is DPDK's word for hugepages that are not there.
     if number in (errno.ENOMEM, errno.EACCES):
-        return NoMemoryError(text)
+        return NoMemoryError(text, number)
     return RunTimeError(text)
 
 

@@ -334,5 +334,6 @@ def test_no_address_space_for_the_packet_memory(kafka: str, topic: str, file: st
     limited = ("prlimit", f"--as={1 << 30}", "--")
     options = ("-b", kafka, "-t", topic, "-r", file, "--tx-ring", "262144")
     text = refused(RUN_TIME_FAILURE, *options, prefix=limited)
-    assert "Cannot allocate memory" in text
+    assert text.startswith("DPDK does not start: Cannot allocate memory (")
+    assert "use a smaller --tx-ring" in text
     assert topics.records_in(kafka, topic) == 0

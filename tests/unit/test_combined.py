@@ -33,7 +33,7 @@ def test_what_one_of_them_does_not_know_is_not_known() -> None:
 
 def test_closing_lines_say_what_nobody_knows() -> None:
     total = combined([stats.of_dead_engine(snapshot(1), 0.25)], restarts=0, outage_seconds=2.0)
-    assert "0 restarts of the engine: 2.0 s without one, and 0.2 s that one left no report of" in "\n".join(
+    assert "engine restarted 0 times: 2.0 s without one, and 0.2 s that one left no report of" in "\n".join(
         stats.closing_lines(total)
     )
     assert "20 packets were on their way when an engine died" in "\n".join(stats.closing_lines(total))
