@@ -96,6 +96,7 @@ def outcome(**wrong: Any) -> Any:
         "source": {"in": 1000, "missed": 0, "errors": 0, "no_mbuf": 0},
         "rx": {"ring_full_drops": 0},
         "tx": {"refused": 0},
+        "lost_with_engine": {},
         "kafka": {"delivered": 1000, "failed": 0},
         "unaccounted": 0,
         "mbufs_missing": 0,
