@@ -10,7 +10,9 @@ import pytest
 from support import probe
 from support.capture_files import Frame, write_pcap
 from support.frames import udp_of_size
+from support.live import wait_until
 from support.mock_reader import read_all
+from support.remains import nothing_left
 
 from fastcapa.kafka.embedded import EmbeddedBroker
 
@@ -99,6 +101,20 @@ def test_killed_engine_is_reported_with_its_cause(broker: str, tmp_path: Path, e
     assert run.status == 1
     assert "the engine was killed by SIGKILL" in run.stderr
     assert not (tmp_path / "report.json").exists()
+
+
+def test_an_engine_killed_while_it_starts_leaves_no_directory(broker: str, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    with nothing_left(temporary):
+        arguments = ("capture", "-b", broker, "-t", "t", "--oversubscribe", "--device", "net_null0,size=64")
+        process = probe.start(*arguments, report=tmp_path / "report.json")
+        wait_until(lambda: any(temporary.glob("fastcapa-*")))
+        # The EAL has made its own in the one that it was given; or, on a slow machine, has removed both already.
+        wait_until(lambda: any(temporary.glob("fastcapa-*/dpdk")) or not any(temporary.iterdir()))
+        os.kill(engine_of(process), signal.SIGKILL)
+        run = probe.finish(process, timeout=20)
+        assert run.status == 1
+        assert "the engine was killed by SIGKILL" in run.stderr
 
 
 def test_engine_outlives_its_supervisor_only_to_drain(broker: str, tmp_path: Path, endless: str) -> None:
