@@ -55,7 +55,7 @@ def probe(source: dict[str, Any], count: int, on_start: Callable[[Stop], None] |
     """
     stop = Stop()
 
-    def log(text: str) -> None:
+    def log(text: str, *_: object) -> None:
         if text.startswith("timestamps of") and on_start is not None:
             threading.Thread(target=on_start, args=(stop,)).start()
 

@@ -17,6 +17,7 @@ from fastcapa.host import capabilities
 from fastcapa.kafka import topics
 from fastcapa.kafka.direct import NotDirect, direct_settings
 from fastcapa.kafka.properties import BOOTSTRAP, bootstrap_servers
+from fastcapa.log import Level, Log
 from fastcapa.restart import Restarts
 from fastcapa.signals import Stop, nothing
 from fastcapa.stats import lost, unseen_seconds
@@ -38,7 +39,7 @@ _NAMES: Mapping[ProducerName, str] = {"direct": "the direct producer", "librdkaf
 class Capture:
     """One capture."""
 
-    def __init__(self, config: CaptureConfig, log: Callable[[str], None]) -> None:
+    def __init__(self, config: CaptureConfig, log: Log) -> None:
         """`log` gets each line for the user."""
         self._config = config
         self._log = log
@@ -103,7 +104,7 @@ class Capture:
                     raise RunTimeError(f"{error} ({_memory_remedy(settings.plan)})") from None
                 raise
             # Others took them after the plan was made, or they are not all of the kind that DPDK can use.
-            self._log(f"no hugepages after all ({error})")
+            self._log(f"no hugepages after all ({error})", Level.WARNING)
         nodes, direct = plan.source_nodes(self._config), settings.producer == "direct"
         smaller = plan.make(self._config, machine.without_hugepages(), nodes, direct=direct)
         self._log_notes(smaller)
@@ -260,24 +261,24 @@ def _not_idempotent(properties: Mapping[str, str]) -> list[str]:
     return [key for key, fits in needs.items() if key in properties and not fits(properties[key])]
 
 
-def exit_code(config: CaptureConfig, outcome: Outcome, log: Callable[[str], None]) -> Exit:
+def exit_code(config: CaptureConfig, outcome: Outcome, log: Log) -> Exit:
     """Return the exit code and say why it is not 0."""
     report = outcome.report
     kafka = report["kafka"]
     if outcome.crashed is not None:
-        log(outcome.crashed)
+        log(outcome.crashed, Level.ERROR)
     if report["mbufs_missing"]:
-        log(f"{report['mbufs_missing']} packet buffers did not come back: a defect, please report it")
+        log(f"{report['mbufs_missing']} packet buffers did not come back: a defect, please report it", Level.ERROR)
     if outcome.source_failed:
-        log("the source failed before its end; what it gave until then is counted above")
+        log("the source failed before its end; what it gave until then is counted above", Level.ERROR)
         return Exit.RUN_TIME_FAILURE
     if kafka["failed"]:
         when = "stopped at once" if outcome.stopped_at_once else f"the drain took {config.drain_timeout:g} s"
         why = f"{kafka['abandoned']} given up ({when})" if kafka["abandoned"] else "see above"
-        log(f"Kafka at {config.properties[BOOTSTRAP]} did not take {kafka['failed']} packets: {why}")
+        log(f"Kafka at {config.properties[BOOTSTRAP]} did not take {kafka['failed']} packets: {why}", Level.ERROR)
     unseen_s = unseen_seconds(report)
     if config.fail_on_loss and (lost(report) or unseen_s):
         more = f", besides what nobody saw in {unseen_s:.1f} s" if unseen_s else ""
-        log(f"{lost(report)} packets were lost{more}, and --fail-on-loss is set")
+        log(f"{lost(report)} packets were lost{more}, and --fail-on-loss is set", Level.ERROR)
         return Exit.LOSS
     return Exit.RUN_TIME_FAILURE if kafka["failed"] or outcome.crashed is not None else Exit.DONE

@@ -102,6 +102,10 @@ class CaptureConfig(BaseModel):
     """File for the final report, "-" for standard output."""
     xstats: bool = False
     """The report has the extended statistics of DPDK devices."""
+    log_format: Literal["text", "json"] = "text"
+    """Lines on standard error: for people, or an object each."""
+    log_level: Literal["error", "warning", "notice", "info"] = "info"
+    """Lines of this level and graver ones."""
 
     @field_validator("snaplen", mode="before")
     @classmethod

@@ -9,6 +9,7 @@ from fastcapa.combined import combined
 from fastcapa.config import CaptureConfig
 from fastcapa.errors import FastcapaError, RunTimeError
 from fastcapa.kafka.backoff import Backoff
+from fastcapa.log import Level, Log
 from fastcapa.signals import Stop
 from fastcapa.supervisor import EngineDiedError, Outcome
 
@@ -23,7 +24,7 @@ StartEngine = Callable[[CaptureConfig, Callable[[], None]], Outcome]
 class Restarts:
     """The engines of one capture."""
 
-    def __init__(self, config: CaptureConfig, log: Callable[[str], None], start: StartEngine) -> None:
+    def __init__(self, config: CaptureConfig, log: Log, start: StartEngine) -> None:
         """`start` runs an engine to its end, as Supervisor.run() does, and calls back when that receives."""
         self._config = config
         self._log = log
@@ -52,7 +53,7 @@ class Restarts:
             if self._over(stop):
                 return self._ended_without_engine(stop, why)
             wait_s = self._backoff.next()
-            self._log(f"{why}; the next one starts in {wait_s:.1f} s")
+            self._log(f"{why}; the next one starts in {wait_s:.1f} s", Level.ERROR)
             stop.wait(min(wait_s, self._time_left()))
             if self._over(stop):
                 return self._ended_without_engine(stop, "the end came while no engine ran")

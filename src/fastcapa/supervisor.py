@@ -12,12 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from syslog import LOG_NOTICE
 from typing import IO, Any
 
 from fastcapa.channel import Channel, Settings
 from fastcapa.errors import FastcapaError, RunTimeError, UsageError
 from fastcapa.host import oom
+from fastcapa.log import Level, Log
 from fastcapa.repeated import RepeatedLines
 from fastcapa.signals import STOP_SIGNALS, Stop, nothing
 from fastcapa.stats import Report
@@ -90,7 +90,7 @@ def _start_engine(connection: socket.socket, directory: str) -> subprocess.Popen
 class Supervisor:
     """Runs one engine to its end."""
 
-    def __init__(self, settings: Settings, log: Callable[[str], None], started: Callable[[], None] = nothing) -> None:
+    def __init__(self, settings: Settings, log: Log, started: Callable[[], None] = nothing) -> None:
         """`log` gets each line for the user; `started` is called when the engine receives."""
         self._settings = settings
         self._log = log
@@ -163,7 +163,7 @@ class Supervisor:
         while served < stop.count:
             served += 1
             if served == 1:
-                self._log(f"draining for up to {timeout_s:g} s; stop again to give up what is left")
+                self._log(f"draining for up to {timeout_s:g} s; stop again to give up what is left", Level.NOTICE)
                 channel.send({"stop": timeout_s})
                 self._deadline = time.monotonic() + timeout_s + GRACE_S
             elif served == 2:
@@ -205,14 +205,15 @@ class Supervisor:
 
         Notices are what happened (a link went down), each time anew.
         """
-        if level == LOG_NOTICE:
-            self._log(text)
+        if level == Level.NOTICE:
+            self._log(text, Level.NOTICE)
             return
+        known = Level(min(max(level, Level.ERROR), Level.INFO))
         count = self._repeated.count(text)
         if count == 1:
-            self._log(text)
+            self._log(text, known)
         elif str(count).rstrip("0") == "1":
-            self._log(f"{text} (for the {count}th time)")
+            self._log(f"{text} (for the {count}th time)", known)
 
     def _read_last_words(self, stderr: IO[bytes], selector: selectors.BaseSelector) -> None:
         piece = os.read(stderr.fileno(), 1 << 16)

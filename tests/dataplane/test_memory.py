@@ -22,7 +22,7 @@ def config(broker: str, frame_bytes: int, packets: int, **values: object) -> Cap
 
 
 def run(broker: str, frame_bytes: int, packets: int, **values: object) -> Report:
-    report = Capture(config(broker, frame_bytes, packets, **values), lambda _: None).run(Stop()).report
+    report = Capture(config(broker, frame_bytes, packets, **values), lambda *_: None).run(Stop()).report
     probe.assert_identity(report)
     return report
 

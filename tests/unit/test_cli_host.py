@@ -89,10 +89,16 @@ def test_check_prints_what_would_run_and_starts_nothing(tmp_path: Path) -> None:
     assert run.status == 0, run.stderr
     assert run.stderr == ""
     lines = run.stdout.splitlines()
-    for line in (f'read = ["{file}"]', "rx-queues = 2", "tx-ring = 2048", '"sasl.password" = "***"', "# plan"):
+    for line in (
+        f'read = ["{file}"]  # command line',
+        "rx-queues = 2  # command line",
+        "tx-ring = 2048  # default",
+        '# "sasl.password" = "***"  # command line; not shown',
+        "# plan",
+    ):
         assert line in lines
-    assert any(line.startswith(f"{file} queue 1: rx ") for line in lines)
-    assert any(line.startswith("packet memory ") for line in lines)
+    assert any(line.startswith(f"# {file} queue 1: rx ") for line in lines)
+    assert any(line.startswith("# packet memory ") for line in lines)
     assert "hunter2" not in run.stdout
 
 

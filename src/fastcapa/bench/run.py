@@ -67,7 +67,7 @@ def run(case: Case, target: Target, stop: Stop, log: Callable[[str], None]) -> S
     }
     config = validate(values)
     try:
-        outcome = Capture(config, lines.append).run(stop)
+        outcome = Capture(config, lambda line, *_: lines.append(line)).run(stop)
         if stop.requested():
             raise RunTimeError("bench: interrupted")
         check(case, outcome)

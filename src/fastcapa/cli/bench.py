@@ -11,12 +11,12 @@ from fastcapa.bench import floor, plan, plot, run
 from fastcapa.bench.document import document
 from fastcapa.bench.samples import Samples
 from fastcapa.bench.table import print_table
-from fastcapa.cli.capture import log
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import properties as kafka_properties
 from fastcapa.kafka import topics
 from fastcapa.kafka.embedded import EmbeddedBroker
 from fastcapa.kafka.properties import BOOTSTRAP
+from fastcapa.log import log
 from fastcapa.report import check_target, write_report
 from fastcapa.signals import Stop, stop_signals
 

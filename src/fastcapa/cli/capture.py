@@ -1,19 +1,29 @@
 """`fastcapa capture`: packets from interfaces, devices and files into a Kafka topic."""
 
 import argparse
-import contextlib
-import sys
-from pathlib import Path
 
 from fastcapa import device_limits, plan, resolved
 from fastcapa.capture import Capture, exit_code
-from fastcapa.config import CaptureConfig, SourceKind, validate
+from fastcapa.config import CaptureConfig, SourceKind
+from fastcapa.configuration.layers import Origins, resolve
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import properties
-from fastcapa.kafka.topics import check_name
+from fastcapa.log import log
 from fastcapa.report import check_target, write_report
 from fastcapa.signals import stop_signals
 from fastcapa.stats import closing_lines
+
+EXAMPLES = """\
+examples:
+  fastcapa capture -i eth1 -b broker:9092 -t pcap
+  fastcapa capture -i eth1 -b broker:9092 -t pcap -s 128 udp port 53 or tcp port 53
+  fastcapa capture -r trace.pcapng -b broker:9092 -t pcap -X compression.type=zstd
+  fastcapa capture --device 0000:3b:00.0 --rx-queues 4 -F kafka.properties -t pcap
+  fastcapa capture --config /etc/fastcapa/tap.toml --check
+  fastcapa capture --config /etc/fastcapa/tap.toml --report - --duration 60
+
+Ctrl-C drains: what was received is still delivered. Exit codes: 0 done, 1 run-time failure, 2 bad usage or
+configuration, before anything starts, 3 --fail-on-loss and something was lost."""
 
 
 class _AddSource(argparse.Action):
@@ -35,6 +45,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "capture",
         description="Write every packet as one Kafka message: key = microseconds since the epoch, value = the frame.",
+        usage="%(prog)s {-i IF | -r FILE | --device DEVARGS} -b HOST:PORT -t TOPIC [OPTION ...] [FILTER ...]",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
@@ -46,10 +59,25 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         (["--device"], SourceKind.DEVICE, "DEVARGS", "DPDK device: 0000:3b:00.0, net_af_xdp0,iface=eth1, ..."),
     ):
         sources.add_argument(*flags, action=_AddSource, const=kind, dest="sources", metavar=metavar, help=text)
+    _add_configuration(parser)
     _add_kafka(parser)
     _add_capture(parser)
     _add_tuning(parser)
+    _add_output(parser)
     parser.add_argument("filter", nargs="*", metavar="FILTER", help="only packets that match, in pcap-filter(7) words")
+
+
+def _add_configuration(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("configuration")
+    group.add_argument("--config", metavar="FILE", help="TOML file of the same options; those given here win")
+    group.add_argument(
+        "--check", action="store_true", help="validate, print the resolved configuration and the plan, start nothing"
+    )
+
+
+def _add_switch(group: argparse._ArgumentGroup, name: str, text: str) -> None:
+    """Add an option and its --no-NAME, which switches off what the configuration file switches on."""
+    group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
 
 
 def _add_kafka(parser: argparse.ArgumentParser) -> None:
@@ -78,30 +106,18 @@ def _add_capture(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="only packets for this host",
     )
-    group.add_argument(
-        "--include-own-traffic",
-        action="store_true",
-        help="capture our own packets to Kafka too, on an interface that carries them",
-    )
+    group.add_argument("--promiscuous-mode", dest="promiscuous", action="store_true", help="all packets (the default)")
+    _add_switch(group, "include-own-traffic", "capture our own packets to Kafka too, on an interface that carries them")
     group.add_argument(
         "--timestamps", choices=["source", "now"], help="of a file: its own, or the current time (source)"
     )
-    group.add_argument(
-        "--headers", action="store_true", help="source, queue, sequence, nanoseconds and original length as headers"
+    _add_switch(group, "headers", "source, queue, sequence, nanoseconds and original length as headers")
+    _add_switch(
+        group,
+        "restart",
+        "another engine when one dies or fails, after 1 to 30 s, and the outage counted; live sources only",
     )
-    group.add_argument("--report", metavar="FILE", help="write the final report as JSON; - for standard output")
-    group.add_argument(
-        "--check", action="store_true", help="validate, print the resolved configuration and the plan, start nothing"
-    )
-    group.add_argument(
-        "--xstats", action="store_true", help="the report has DPDK's extended statistics of devices, those above 0"
-    )
-    group.add_argument(
-        "--restart",
-        action="store_true",
-        help="another engine when one dies or fails, after 1 to 30 s, and the outage counted; live sources only",
-    )
-    group.add_argument("--fail-on-loss", action="store_true", help="exit code 3 if a packet was lost")
+    _add_switch(group, "fail-on-loss", "exit code 3 if a packet was lost")
 
 
 def _add_tuning(parser: argparse.ArgumentParser) -> None:
@@ -123,62 +139,49 @@ def _add_tuning(parser: argparse.ArgumentParser) -> None:
         metavar="CPUS",
         help="CPUs of the workers: 2,4-7 (rx worker of queue 0, its tx workers, queue 1, ...; chosen by the plan)",
     )
+    _add_switch(group, "oversubscribe", "let workers share CPUs when there are more of them")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is said and reported")
+    group.add_argument("--report", metavar="FILE", help="write the final report as JSON; - for standard output")
+    _add_switch(group, "xstats", "the report has DPDK's extended statistics of devices, those above 0")
     group.add_argument(
-        "--oversubscribe", action="store_true", help="let workers share CPUs when there are more of them"
+        "--log-format", choices=["text", "json"], help="lines on standard error: for people, or an object each (text)"
+    )
+    group.add_argument(
+        "--log-level", choices=["error", "warning", "notice", "info"], help="lines of this level and graver ones (info)"
     )
 
 
-def configuration(args: argparse.Namespace) -> CaptureConfig:
-    """Return the checked configuration of a parsed command line."""
-    values = dict(vars(args))
-    for name in ("run", "check"):
-        values.pop(name, None)
-    brokers, file, overrides = (values.pop(k, None) for k in ("brokers", "kafka_config", "properties"))
-    values["topic"] = check_name(values.get("topic"))
-    values["properties"] = properties.load(brokers, Path(file) if file else None, overrides or [])
-    values["filter"] = " ".join(values.get("filter", []))
-    return validate(values)
-
-
-def log(text: str) -> None:
-    """Tell the user; standard output is for the report."""
-    say(f"fastcapa: {text}")
-
-
-def say(line: str) -> None:
-    """Print a line on standard error. Nobody there to read it is no reason to lose packets."""
-    with contextlib.suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
-
-
-def _check(config: CaptureConfig) -> int:
+def _check(config: CaptureConfig, origins: Origins) -> int:
     """Print what would be started and on which CPUs; raise UsageError for whatever would keep it from starting."""
     try:
         the_plan = Capture(config, log).prepare()
     except RunTimeError as error:
         raise UsageError(str(error)) from None
     unknown = device_limits.check(config)
-    print("# configuration")
-    for line in resolved.lines(config):
+    for line in resolved.lines(config, origins):
         print(line)
-    print("# plan")
+    print("\n# plan")
     for line in (*plan.table(config, the_plan), *the_plan.notes, *unknown):
-        print(line)
+        print(f"# {line}".rstrip())
     if the_plan.ordinary_bytes:
-        print(f"{the_plan.ordinary_bytes >> 20} MiB besides for the kernel's rx buffers and the producer's batches")
+        print(f"# {the_plan.ordinary_bytes >> 20} MiB besides for the kernel's rx buffers and the producer's batches")
     return Exit.DONE
 
 
 def run(args: argparse.Namespace) -> int:
     """Capture until the sources end, a limit is reached or a signal comes; return the exit code."""
-    config = configuration(args)
-    check_target(config.report)
-    if "check" in args:
-        return _check(config)
-    with stop_signals() as stop:
+    config, origins = resolve(vars(args), getattr(args, "config", None))
+    log.configure(config.log_format, config.log_level)
+    with stop_signals() as stop, origins.explained():
+        check_target(config.report)
+        if "check" in args:
+            return _check(config, origins)
         outcome = Capture(config, log).run(stop)
     for line in closing_lines(outcome.report):
-        say(line)
+        log.result(line)
     if config.report is not None:
         write_report(outcome.report, config.report)
     return exit_code(config, outcome, log)

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from fastcapa._pcap import CaptureFileError, CaptureReader, CaptureWriter
 from fastcapa.capture import Capture, exit_code
-from fastcapa.cli.capture import log
 from fastcapa.config import CaptureConfig, SourceKind, validate
 from fastcapa.demo import compare
 from fastcapa.demo.frames import frames
@@ -17,6 +16,7 @@ from fastcapa.errors import Exit, RunTimeError
 from fastcapa.kafka import topics
 from fastcapa.kafka.embedded import PARTITION_BYTES_MAX, EmbeddedBroker
 from fastcapa.kafka.properties import BOOTSTRAP
+from fastcapa.log import log
 from fastcapa.report import check_target, write_report
 from fastcapa.signals import stop_signals
 from fastcapa.supervisor import Outcome

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from fastcapa import __version__
 from fastcapa.errors import Exit, FastcapaError
+from fastcapa.log import Level, log
 
 # Modules of fastcapa.cli and their line of help: only the one that runs is loaded, with the libraries that it needs.
 SUBCOMMANDS = {
@@ -70,10 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except FastcapaError as error:
-        print(f"fastcapa: {error}", file=sys.stderr)
+        log(str(error), Level.ERROR)
         return int(error.exit_code)
     except KeyboardInterrupt:
-        print("fastcapa: interrupted", file=sys.stderr)
+        log("interrupted", Level.ERROR)
         return Exit.RUN_TIME_FAILURE
     except BrokenPipeError:
         # The reader of what we print went away (`| head`): nothing more can be said there, at exit neither.

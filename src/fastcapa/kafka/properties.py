@@ -5,7 +5,8 @@ Names and values are librdkafka's; they pass through unseen, and the client judg
 
 import argparse
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,28 +48,55 @@ def add_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> 
     )
 
 
+@dataclass(frozen=True)
+class Property:
+    """One key=value and where it was given: "command line", or file:line."""
+
+    key: str
+    value: str
+    place: str
+
+
+COMMAND_LINE = "command line"
+
+
 def load(brokers: str | None, file: Path | None, overrides: Sequence[str]) -> dict[str, str]:
     """Return the properties of `file`, under those of `overrides` ("key=value"), under `brokers`.
 
     Raises UsageError naming the place and the key, never a secret value; also if no brokers are named at all.
     """
-    properties: dict[str, str] = {}
+    return {each.key: each.value for each in merge(given(brokers, file, overrides))}
+
+
+def given(brokers: str | None, file: Path | None, overrides: Sequence[str]) -> Iterator[Property]:
+    """Yield the properties of a command line, those that win last; raises as load() does."""
     if file is not None:
-        properties.update(_read(file))
+        yield from read(file)
     for override in overrides:
-        key, value = _split(override, "-X", "-X linger.ms=5")
-        properties[key] = value
+        yield _split(override, COMMAND_LINE, "-X", "-X linger.ms=5")
     if brokers is not None:
-        properties[BOOTSTRAP] = brokers.strip()
-    if not properties.get(BOOTSTRAP):
+        yield Property(BOOTSTRAP, brokers.strip(), COMMAND_LINE)
+
+
+def merge(properties: Iterable[Property]) -> list[Property]:
+    """Return the last one of each key, checked; raises as load() does."""
+    last = {canonical(each.key): each for each in properties}
+    merged = [Property(key, each.value, each.place) for key, each in last.items()]
+    values = {each.key: each.value for each in merged}
+    if not values.get(BOOTSTRAP):
         raise UsageError(f"no Kafka brokers are named; give -b HOST:PORT, or {BOOTSTRAP} with -X or in the -F file")
-    _check_ports(properties[BOOTSTRAP])
-    for key, value in properties.items():
+    _check_ports(values[BOOTSTRAP])
+    for key, value in values.items():
         if not _encodable(key + value):
             raise UsageError(f"Kafka property {key!a}: has characters that are no text in UTF-8; remove them")
-    if properties.get("group.id") == "":
+    if values.get("group.id") == "":
         raise UsageError("group.id is empty; name a group or leave the property out")
-    return properties
+    return merged
+
+
+def canonical(key: str) -> str:
+    """Return the one name of a property that goes by two."""
+    return BOOTSTRAP if key == _BOOTSTRAP_ALIAS else key
 
 
 def bootstrap_servers(properties: Mapping[str, str]) -> list[str]:
@@ -103,15 +131,14 @@ def client_error(error: KafkaException, doing: str = "Kafka client") -> Fastcapa
     return RunTimeError(f"{doing}: {text}")
 
 
-def _read(file: Path) -> dict[str, str]:
-    """Return the properties of a librdkafka properties file or of an ini file of the first Fastcapa."""
+def read(file: Path) -> Iterator[Property]:
+    """Yield what a librdkafka properties file, or an ini file of the first Fastcapa, says; raises as load() does."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}; -F wants a readable file of Kafka properties") from None
     except UnicodeDecodeError:
         raise UsageError(f"{file}: not a text file in UTF-8; -F wants lines of key=value") from None
-    properties: dict[str, str] = {}
     for number, raw in enumerate(lines, start=1):
         line = raw.strip()
         place = f"{file}:{number}"
@@ -122,22 +149,20 @@ def _read(file: Path) -> dict[str, str]:
                 known = " and ".join(f"[{group}]" for group in _GROUPS)
                 raise UsageError(f"{place}: unknown group {line}; the groups are {known}")
             continue
-        key, value = _split(line, place, "linger.ms=5")
-        properties[key] = value
-    return properties
+        yield _split(line, place, place, "linger.ms=5")
 
 
-def _split(text: str, place: str, example: str) -> tuple[str, str]:
-    """Return key and value of "key=value"; the error shows the key only, as the rest may be a secret."""
+def _split(text: str, place: str, shown_place: str, example: str) -> Property:
+    """Return the property "key=value"; the error shows the key only, as the rest may be a secret."""
     key, equals, value = text.partition("=")
     key, value = key.strip(), value.strip()
     if not equals or not key:
         name = _NAME.match(key)
         shown = f"{name[0]!r} " if name and name[0] == key else f"{name[0]!r}... " if name else ""
-        raise UsageError(f"{place}: {shown}is not key=value; write for example {example}")
+        raise UsageError(f"{shown_place}: {shown}is not key=value; write for example {example}")
     if "\0" in text:
-        raise UsageError(f"{place}: the value of {key} holds a NUL character; remove it")
-    return (BOOTSTRAP if key == _BOOTSTRAP_ALIAS else key), value
+        raise UsageError(f"{shown_place}: the value of {key} holds a NUL character; remove it")
+    return Property(key, value, place)
 
 
 def _check_ports(brokers: str) -> None:
