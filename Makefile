@@ -13,7 +13,7 @@ SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-unit test-dataplane test-integration test-sanitizers check format bench
-.PHONY: fuzz stress kafka-up kafka-down clean
+.PHONY: generated fuzz stress kafka-up kafka-down clean
 
 help:
 	@echo "make demo        the whole pipeline on this machine: real frames in, an embedded Kafka broker, compared"
@@ -25,6 +25,7 @@ help:
 	@echo "make kafka-up    start Apache Kafka on loopback [NODES=1|3] [PORT=9092]; make kafka-down stops it"
 	@echo "make bench       what a packet costs here, see bench/README.md [BENCH=OPTIONS]"
 	@echo "make format      rewrite sources in the project's format"
+	@echo "make generated   man pages, shell completion, JSON Schema and docs/configuration.md, from the code"
 	@echo "make clean       remove what was built"
 
 setup: build
@@ -83,6 +84,9 @@ format: build
 	$(VENV)/bin/ruff format
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/clang-format -i $$(find src/dataplane tests bench -name '*.[ch]')
+
+generated: build
+	$(VENV)/bin/python tools/generate/documents.py
 
 fuzz: build
 	@tools/packages test

@@ -69,7 +69,7 @@ class CaptureConfig(BaseModel):
     """Packets asked for in one fetch."""
     rx_attempts: int = Field(4, ge=1, le=16)
     """Fetches in a row while they come back full."""
-    tx_ring: int = Field(2048, ge=2, le=1 << 22)
+    tx_ring: int = Field(2048, ge=2, le=1 << 22, json_schema_extra={"enum": [1 << n for n in range(1, 23)]})
     """Packets that the ring between an rx worker and its tx workers holds."""
     tx_workers: int = Field(1, ge=1, le=16)
     """Per ring."""
@@ -82,7 +82,7 @@ class CaptureConfig(BaseModel):
     """Messages carry source, queue, sequence, nanoseconds and original length."""
     include_own_traffic: bool = False
     """Capture the probe's own traffic to Kafka too, on an interface that carries it."""
-    snaplen: int = Field(SNAPLEN_MAX, ge=1, le=SNAPLEN_MAX)
+    snaplen: int = Field(SNAPLEN_MAX, ge=1, le=SNAPLEN_MAX, json_schema_extra={"minimum": 0})
     """Bytes kept of a frame; 0: all."""
     promiscuous: bool = True
     timestamps: Literal["source", "now"] = "source"

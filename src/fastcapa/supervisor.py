@@ -19,6 +19,7 @@ from fastcapa.errors import FastcapaError, RunTimeError, UsageError
 from fastcapa.host import oom
 from fastcapa.log import Level, Log
 from fastcapa.repeated import RepeatedLines
+from fastcapa.service_manager import ServiceManager
 from fastcapa.signals import STOP_SIGNALS, Stop, nothing
 from fastcapa.stats import Report
 
@@ -69,6 +70,10 @@ def _start_error(text: str, number: int) -> FastcapaError:
     return RunTimeError(text)
 
 
+def _status(report: Report) -> str:
+    return f"{report['rx']['in']} packets were captured and {report['kafka']['delivered']} delivered"
+
+
 def _start_engine(connection: socket.socket, directory: str) -> subprocess.Popen[bytes]:
     """Start the engine; `directory` is for the EAL's files."""
     # Blocked signals stay blocked in the child until it has its handlers: Ctrl-C goes to the whole process group, and a
@@ -104,6 +109,7 @@ class Supervisor:
         self._deadline: float | None = None
         self._cpu_started = time.process_time()
         self._repeated = RepeatedLines()
+        self._manager = ServiceManager()
 
     def run(self, stop: Stop) -> Outcome:
         """Start the engine and watch it until it ends.
@@ -164,6 +170,7 @@ class Supervisor:
             served += 1
             if served == 1:
                 self._log(f"draining for up to {timeout_s:g} s; stop again to give up what is left", Level.NOTICE)
+                self._manager.stopping(f"draining for up to {timeout_s:g} s")
                 channel.send({"stop": timeout_s})
                 self._deadline = time.monotonic() + timeout_s + GRACE_S
             elif served == 2:
@@ -187,9 +194,11 @@ class Supervisor:
                 self._cpu_started = time.process_time()
                 for clock in message["clocks"]:
                     self._log(f"timestamps of {clock}")
+                self._manager.ready()
                 self._started()
             elif kind == "snapshot":
                 self._snapshot, self._snapshot_at = message["report"], time.monotonic()
+                self._manager.alive(_status(message["report"]))
             elif kind == "final":
                 self._final = message
                 message["report"]["cost"]["cpu_seconds"] += time.process_time() - self._cpu_started
@@ -236,11 +245,7 @@ class Supervisor:
     def _last_known(self, before_s: float) -> str:
         if self._snapshot is None:
             return ""
-        rx, kafka = self._snapshot["rx"], self._snapshot["kafka"]
-        return (
-            f"; at its last report, {before_s:.1f} s before, {rx['in']} packets were captured and"
-            f" {kafka['delivered']} delivered"
-        )
+        return f"; at its last report, {before_s:.1f} s before, {_status(self._snapshot)}"
 
     def _cause_of_death(self, status: int) -> str:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"

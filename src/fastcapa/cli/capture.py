@@ -106,7 +106,12 @@ def _add_capture(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="only packets for this host",
     )
-    group.add_argument("--promiscuous-mode", dest="promiscuous", action="store_true", help="all packets (the default)")
+    group.add_argument(
+        "--promiscuous-mode",
+        dest="promiscuous",
+        action="store_true",
+        help="all packets (the default); -p takes this back",
+    )
     _add_switch(group, "include-own-traffic", "capture our own packets to Kafka too, on an interface that carries them")
     group.add_argument(
         "--timestamps", choices=["source", "now"], help="of a file: its own, or the current time (source)"

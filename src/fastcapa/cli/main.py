@@ -35,16 +35,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(Exit.BAD_USAGE, f"fastcapa: {message} (`{self.prog} --help` lists the options)\n")
 
 
-def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser for a command line; its subcommand sets `run` on the parsed arguments."""
+def build_parser(argv: Sequence[str] | None) -> argparse.ArgumentParser:
+    """Return the parser for a command line, with all subcommands for None; it sets `run` on the parsed arguments."""
     parser = _Parser(
         prog="fastcapa", description="A packet-to-Kafka probe: every packet one message, every loss counted."
     )
     parser.add_argument("--version", action="version", version=f"fastcapa {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    wanted = next((argument for argument in argv if not argument.startswith("-")), None)
+    wanted = next((argument for argument in argv or () if not argument.startswith("-")), None)
     for name, text in SUBCOMMANDS.items():
-        if name == wanted:
+        if name == wanted or argv is None:
             importlib.import_module(f"fastcapa.cli.{name}").add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=text)
