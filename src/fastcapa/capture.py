@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fastcapa import _dataplane, own_traffic, plan
 from fastcapa._pcap import CaptureFileError, CaptureReader
@@ -39,10 +39,12 @@ _NAMES: Mapping[ProducerName, str] = {"direct": "the direct producer", "librdkaf
 class Capture:
     """One capture."""
 
-    def __init__(self, config: CaptureConfig, log: Log) -> None:
-        """`log` gets each line for the user."""
+    def __init__(self, config: CaptureConfig, log: Log, *, reload: Callable[[], dict[str, Any]] | None = None) -> None:
+        """`log` gets each line for the user. `reload` answers SIGHUP with what the engine is to be told."""
         self._config = config
         self._log = log
+        self._reload = reload
+        self._told: dict[str, Any] = {}  # what an engine was told since the start, which the next one begins with
 
     def run(self, stop: Stop) -> Outcome:
         """Check, start, run to the end. Raises UsageError before anything starts, RunTimeError for what fails."""
@@ -76,9 +78,15 @@ class Capture:
             return self._supervise(settings, machine, stop)
 
         def start(rest: CaptureConfig, started: Callable[[], None]) -> Outcome:
-            return self._supervise(settings.model_copy(update={"config": rest}), machine, stop, started)
+            newest = rest.model_copy(update=self._told)
+            return self._supervise(settings.model_copy(update={"config": newest}), machine, stop, started)
 
         return Restarts(settings.config, self._log, start).run(stop)
+
+    def _answer_hang_up(self) -> dict[str, Any]:
+        command = self._reload() if self._reload is not None else {}
+        self._told |= command
+        return command
 
     def prepare(self) -> plan.Plan:
         """Check everything that can be known without a broker, and return the plan; raises as run() does."""
@@ -97,7 +105,7 @@ class Capture:
     ) -> Outcome:
         """Run an engine, without hugepages if it does not get them; `started` is called when it receives."""
         try:
-            return Supervisor(settings, self._log, started).run(stop)
+            return Supervisor(settings, self._log, started, reload=self._answer_hang_up).run(stop)
         except NoMemoryError as error:
             if not settings.plan.hugepages:
                 if error.number == errno.ENOMEM:
@@ -108,7 +116,9 @@ class Capture:
         nodes, direct = plan.source_nodes(self._config), settings.producer == "direct"
         smaller = plan.make(self._config, machine.without_hugepages(), nodes, direct=direct)
         self._log_notes(smaller)
-        return Supervisor(settings.model_copy(update={"plan": smaller}), self._log, started).run(stop)
+        return Supervisor(
+            settings.model_copy(update={"plan": smaller}), self._log, started, reload=self._answer_hang_up
+        ).run(stop)
 
     def _log_notes(self, the_plan: plan.Plan) -> None:
         for note in the_plan.notes:

@@ -234,7 +234,18 @@ class Engine:
 
     def _receive_commands(self) -> None:
         for message in self._channel.receive():
-            self.stop(message["stop"])
+            if "stop" in message:
+                self.stop(message["stop"])
+            else:
+                self._use_credentials(message["properties"])
+
+    def _use_credentials(self, properties: dict[str, str]) -> None:
+        if self._control is None:
+            return
+        try:
+            self._control.use(direct_settings(properties))
+        except RunTimeError as error:
+            self._lines.put(f"new credentials are not used: {error}")
 
     def _send_events(self, pipeline: _dataplane.Pipeline) -> None:
         while not self._lines.empty():

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: counted instead of died of."""
+"""SIGINT and SIGTERM, and SIGHUP where it is wanted: counted instead of died of."""
 
 import os
 import select
@@ -20,11 +20,16 @@ class Stop:
     """How often a signal asked to stop. `wake` is called, by the signal handler, after each was counted."""
 
     count: int = 0
+    reloads: int = 0
+    """How often SIGHUP asked to read the configuration again."""
     wake: Callable[[], None] = field(default=nothing)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Be the signal handler."""
-        self.count += 1
+        if number == signal.SIGHUP:
+            self.reloads += 1
+        else:
+            self.count += 1
         self.wake()
 
     def requested(self) -> bool:
@@ -58,10 +63,11 @@ def _write(descriptor: int) -> None:
 
 
 @contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """Count the signals while the context lasts."""
+def stop_signals(*, reload: bool = False) -> Iterator[Stop]:
+    """Count the signals while the context lasts; with `reload` SIGHUP too, which else ends a program."""
     stop = Stop()
-    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+    numbers = (*STOP_SIGNALS, signal.SIGHUP) if reload else STOP_SIGNALS
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stop
     finally:

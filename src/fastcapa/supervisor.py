@@ -77,8 +77,8 @@ def _status(report: Report) -> str:
 def _start_engine(connection: socket.socket, directory: str) -> subprocess.Popen[bytes]:
     """Start the engine; `directory` is for the EAL's files."""
     # Blocked signals stay blocked in the child until it has its handlers: Ctrl-C goes to the whole process group, and a
-    # service manager signals every process.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    # service manager signals every process. SIGHUP stays blocked there for good: it is for the supervisor.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, signal.SIGHUP))
     try:
         return subprocess.Popen(
             [sys.executable, "-m", "fastcapa.engine", str(connection.fileno())],
@@ -95,11 +95,24 @@ def _start_engine(connection: socket.socket, directory: str) -> subprocess.Popen
 class Supervisor:
     """Runs one engine to its end."""
 
-    def __init__(self, settings: Settings, log: Log, started: Callable[[], None] = nothing) -> None:
-        """`log` gets each line for the user; `started` is called when the engine receives."""
+    def __init__(
+        self,
+        settings: Settings,
+        log: Log,
+        started: Callable[[], None] = nothing,
+        *,
+        reload: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
+        """`log` gets each line for the user; `started` is called when the engine receives.
+
+        `reload` answers SIGHUP with what the engine is to be told.
+        """
         self._settings = settings
         self._log = log
         self._started = started
+        self._reload = reload
+        self._reloads_served = 0
+        self._receiving = False
         self._last_words: collections.deque[str] = collections.deque(maxlen=_LAST_WORDS)
         self._final: dict[str, Any] | None = None
         self._snapshot: Report | None = None
@@ -165,6 +178,11 @@ class Supervisor:
 
     def _pass_on(self, channel: Channel, process: subprocess.Popen[bytes], stop: Stop, served: int) -> int:
         """Serve signals: the first drains, the second gives up what is left, the third kills. Returns their number."""
+        # Before the start there is nothing that it could change in the engine.
+        if self._receiving and self._reloads_served < stop.reloads:
+            self._reloads_served = stop.reloads
+            if command := self._reload():
+                channel.send(command)
         timeout_s = self._settings.config.drain_timeout
         while served < stop.count:
             served += 1
@@ -192,6 +210,7 @@ class Supervisor:
                 self._log_event(message["level"], message["text"])
             elif kind == "started":
                 self._cpu_started = time.process_time()
+                self._receiving = True
                 for clock in message["clocks"]:
                     self._log(f"timestamps of {clock}")
                 self._manager.ready()

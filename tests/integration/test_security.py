@@ -14,6 +14,7 @@ from support.probe import capture, fastcapa
 from support.secured import PASSWORD, SESSION_MS, USER, Secured, secured
 
 from fastcapa.errors import RunTimeError
+from fastcapa.kafka.direct import direct_settings
 
 FRAMES = 2000
 
@@ -159,3 +160,30 @@ def test_a_session_is_renewed_before_it_ends(kafka: Secured, topic: str) -> None
     # The first at once, then one for each session, 80 to 90 % of it after the one before.
     assert 2 * SESSION_MS / 1000 < time.monotonic() - began < 3.5 * SESSION_MS / 1000
     assert log.lines == []
+
+
+def test_new_credentials_make_new_connections_and_wrong_ones_leave_the_old(
+    kafka: Secured, topic: str, tmp_path: Path
+) -> None:
+    plane, log = FakeDataPlane(), Log()
+    properties = _properties(kafka, "SASLTLS")
+    side = control(plane, log, topic, properties | _sasl("PLAIN"))
+    side.prepare()
+    side.start()
+    made = plane.connections
+    try:
+        plane.need_connection(0, 1)
+        wait_until(lambda: len(made.get((0, 1), ())) == 1)
+        side.use(direct_settings(properties | _sasl("SCRAM-SHA-256")))
+        wait_until(lambda: len(made[0, 1]) == 2)
+        assert log.lines == []
+        side.use(direct_settings(properties | _sasl("PLAIN", "hunter2")))
+        wait_until(lambda: any("Authentication failed" in line for line in log.lines))
+        with pytest.raises(RunTimeError, match=r"none\.pem"):
+            side.use(direct_settings(properties | _sasl("PLAIN") | {"ssl.ca.location": str(tmp_path / "none.pem")}))
+        assert len(made[0, 1]) == 2
+        side.use(direct_settings(properties | _sasl("PLAIN")))
+        wait_until(lambda: len(made[0, 1]) == 3)
+    finally:
+        side.stop()
+    assert not any("hunter2" in line for line in log.lines)

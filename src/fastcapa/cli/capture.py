@@ -9,6 +9,7 @@ from fastcapa.configuration.layers import Origins, resolve
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import properties
 from fastcapa.log import log
+from fastcapa.reload import Reload
 from fastcapa.report import check_target, write_report
 from fastcapa.signals import stop_signals
 from fastcapa.stats import closing_lines
@@ -178,13 +179,17 @@ def _check(config: CaptureConfig, origins: Origins) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Capture until the sources end, a limit is reached or a signal comes; return the exit code."""
-    config, origins = resolve(vars(args), getattr(args, "config", None))
+    arguments, file = vars(args), getattr(args, "config", None)
+    config, origins = resolve(arguments, file)
     log.configure(config.log_format, config.log_level)
-    with stop_signals() as stop, origins.explained():
+    # Without a file there is nothing to read again: SIGHUP then ends us, as a terminal that is closed wants it.
+    has_file = origins.kafka_config is not None or file is not None
+    reload = Reload(config, lambda: resolve(arguments, file)[0], log) if has_file else None
+    with stop_signals(reload=has_file) as stop, origins.explained():
         check_target(config.report)
         if "check" in args:
             return _check(config, origins)
-        outcome = Capture(config, log).run(stop)
+        outcome = Capture(config, log, reload=reload).run(stop)
     for line in closing_lines(outcome.report):
         log.result(line)
     if config.report is not None:

@@ -55,7 +55,8 @@ class Control:
         self._cancelled: Callable[[], bool] = self._stopping.is_set
         self.failed = False
         """Whether the thread ended although nobody stopped it; writer: its thread."""
-        dialer = Dialer(settings, self._is_cancelled)
+        self._renewal = threading.Event()  # writers: use(), on any thread, sets; the thread clears
+        dialer = self._dialer = Dialer(settings, self._is_cancelled)
         self._backoff = Backoff(settings.reconnect_backoff_ms / 1000, settings.reconnect_backoff_max_ms / 1000)
         self._tasks = Tasks("fc-control-task")
         troubles = Troubles(log)
@@ -104,6 +105,14 @@ class Control:
         self._thread = threading.Thread(target=self._run, name="fc-control", daemon=True)
         self._thread.start()
 
+    def use(self, settings: DirectSettings) -> None:
+        """Make connections as whom the settings say from now on, also in place of those that are there. Any thread.
+
+        Reads the TLS files; raises RunTimeError naming the one that is wrong, and then goes on as before.
+        """
+        self._dialer.use(settings)
+        self._renewal.set()
+
     def stop(self) -> None:
         """End; before the pipeline is closed. Connections that the data plane has are its own."""
         self._stopping.set()
@@ -130,6 +139,9 @@ class Control:
                 self._topic_watch.ask(partition, error)
             else:
                 self._identities.ask(worker, reason)
+        if self._renewal.is_set():
+            self._renewal.clear()
+            self._links.renew()
         self._topic_watch.step()
         self._identities.step()
         self._links.step()

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from fastcapa._dataplane import DataplaneError, Transport
+from fastcapa._dataplane import DataplaneError, Tls, Transport
 from fastcapa.kafka.address import Address
 from fastcapa.kafka.authentication import authenticate
 from fastcapa.kafka.connection import Connection, ConnectionFailed, connect, make_tls
@@ -11,24 +11,27 @@ from fastcapa.kafka.direct import DirectSettings
 
 
 class Dialer:
-    """Makes connections, all with the same settings. Any thread."""
+    """Makes connections, all with the newest settings. Any thread."""
 
     def __init__(self, settings: DirectSettings, cancelled: Callable[[], bool]) -> None:
         """Read the TLS files; raises RunTimeError naming the one that is wrong."""
-        self._settings = settings
         self._cancelled = cancelled
-        self._tls = make_tls(settings.security.tls) if settings.security.tls is not None else None
+        self._made_with = _with_tls(settings)  # one object: a thread that dials sees both of it, or neither
+
+    def use(self, settings: DirectSettings) -> None:
+        """Make connections with other settings from now on; reads the TLS files, raises as the constructor does."""
+        self._made_with = _with_tls(settings)
 
     def dial(self, address: Address) -> Connection:
         """Return an authenticated connection; blocks up to `connect_timeout_s`.
 
         Raises ConnectionFailed, AuthenticationFailed among it, or Interrupted.
         """
-        settings = self._settings
+        settings, tls = self._made_with
         deadline = time.monotonic() + settings.connect_timeout_s
         connected = connect(address, settings.family, deadline, self._cancelled, settings.send_buffer_bytes)
         try:
-            transport = self._transport(connected.detach(), address, deadline)
+            transport = _transport(tls, connected.detach(), address, deadline)
         except DataplaneError as error:
             raise ConnectionFailed(f"broker {address}: {error}") from None
         connection = Connection(transport, address, settings.client_id, self._cancelled)
@@ -43,8 +46,13 @@ class Dialer:
             raise
         return connection
 
-    def _transport(self, descriptor: int, address: Address, deadline: float) -> Transport:
-        if self._tls is None:
-            return Transport.plain(descriptor)
-        left_ms = max(int(1000 * (deadline - time.monotonic())), 1)
-        return Transport.tls(self._tls, descriptor, address.host, left_ms)
+
+def _with_tls(settings: DirectSettings) -> tuple[DirectSettings, Tls | None]:
+    return settings, make_tls(settings.security.tls) if settings.security.tls is not None else None
+
+
+def _transport(tls: Tls | None, descriptor: int, address: Address, deadline: float) -> Transport:
+    if tls is None:
+        return Transport.plain(descriptor)
+    left_ms = max(int(1000 * (deadline - time.monotonic())), 1)
+    return Transport.tls(tls, descriptor, address.host, left_ms)

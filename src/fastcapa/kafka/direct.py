@@ -73,6 +73,8 @@ _SECURITY = (
     "sasl.username",
     "sasl.password",
 )
+CREDENTIALS = frozenset({*_SECURITY, "sasl.mechanisms"})
+"""Properties whose values, and files, can change while connections are there: it is the next ones that take them."""
 # Slower than this, a broker is as good as away; the next one may answer.
 _TIMEOUT_MS = 10_000
 

@@ -90,7 +90,7 @@ class Links:
         for (worker, number), link in self._links.items():
             if link.made is not None:
                 self._hand_over(worker, number, link, link.made)
-            if link.renewal <= now:
+            if link.renewal <= now and not link.dialing:
                 link.renewal, link.wanted = float("inf"), True
             if not link.wanted or link.dialing or link.made is not None or link.due > now:
                 continue
@@ -98,6 +98,12 @@ class Links:
             address = self._topic.metadata.nodes.get(number)
             if number in leading and address is not None:
                 self._dial(worker, number, link, address, now)
+
+    def renew(self) -> None:
+        """Make a new connection in place of each one that was handed over, as before the end of a session."""
+        for link in self._links.values():
+            if link.attached:
+                link.renewal = 0.0
 
     def close(self) -> None:
         """Close what was not handed over."""

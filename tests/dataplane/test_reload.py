@@ -1,0 +1,32 @@
+"""SIGHUP to a probe that runs, from outside."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from support.live import Live
+from support.probe import wait_for_line
+
+
+def test_a_hang_up_reads_the_file_again_and_capture_goes_on(broker: str, tmp_path: Path) -> None:
+    file = tmp_path / "tap.toml"
+    file.write_text("snaplen = 96\n")
+    live = Live.begin(broker, "t", "--config", str(file), "--device", "net_ring0", directory=tmp_path)
+    for text, said in (
+        ('snaplen = 128\nlog-level = "notice"\n', "log-level is notice"),
+        ("", "snaplen is another now; restart"),
+        ("snaplen = \n", f"all stays as it is: {file}:1: is not TOML"),
+        ('snaplen = 96\nlog-format = "json"\n', '"message": "configuration read again: log-format is json"}'),
+    ):
+        file.write_text(text)
+        live.signal(signal.SIGHUP)
+        wait_for_line(live.process, said)
+    report = live.stop()
+    assert report["source"]["in"] == 0
+
+
+def test_without_a_file_a_hang_up_ends_the_probe_as_it_does_any(broker: str, tmp_path: Path) -> None:
+    live = Live.begin(broker, "t", "--device", "net_ring0", directory=tmp_path)
+    live.signal(signal.SIGHUP)
+    assert live.ended().status == -signal.SIGHUP
