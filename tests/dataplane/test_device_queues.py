@@ -89,7 +89,7 @@ def test_a_check_knows_the_limits_of_devices(tmp_path: Path) -> None:
         assert words in run.stderr
     run = probe.fastcapa(*options, "net_ring0", "--rx-queues", "16")
     assert run.status == 0
-    assert "net_ring0 queue 15: rx and tx on any CPU" in run.stdout.splitlines()
+    assert "# net_ring0 queue 15: rx and tx on any CPU" in run.stdout.splitlines()
 
 
 def test_the_log_says_how_packets_spread_and_what_stamps_them(broker: str) -> None:

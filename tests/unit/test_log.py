@@ -81,6 +81,8 @@ def test_errors_of_a_capture_are_objects_too(tmp_path: Path) -> None:
     (line,) = run.stderr.splitlines()
     assert json.loads(line)["level"] == "error"
     assert "is empty" in json.loads(line)["message"]
+    run = probe.fastcapa("capture", "--config", str(tmp_path / "none"), "--log-format", "json")
+    assert (run.status, json.loads(run.stderr)["level"]) == (2, "error")
     write_pcap(file, [])
     run = probe.fastcapa("capture", *options, "--log-format", "xml")
     assert (run.status, run.stderr.count("\n")) == (2, 1)

@@ -180,6 +180,8 @@ def _check(config: CaptureConfig, origins: Origins) -> int:
 def run(args: argparse.Namespace) -> int:
     """Capture until the sources end, a limit is reached or a signal comes; return the exit code."""
     arguments, file = vars(args), getattr(args, "config", None)
+    # What is wrong with the rest is said in this way already.
+    log.configure(arguments.get("log_format", "text"), arguments.get("log_level", "info"))
     config, origins = resolve(arguments, file)
     log.configure(config.log_format, config.log_level)
     # Without a file there is nothing to read again: SIGHUP then ends us, as a terminal that is closed wants it.
