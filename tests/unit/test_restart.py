@@ -73,7 +73,7 @@ def ended(*, failed: bool = False) -> Outcome:
 def run(engines: Engines, stop: Stop | None = None, **options: Any) -> tuple[Outcome, list[str]]:
     lines: list[str] = []
     config = validate({**LIVE, **options})
-    outcome = Restarts(config, lines.append, engines.start).run(stop or Stop())
+    outcome = Restarts(config, lambda line, *_: lines.append(line), engines.start).run(stop or Stop())
     assert_books_close(outcome.report)
     return outcome, lines
 
@@ -164,7 +164,7 @@ def test_exit_codes(clock: Clock) -> None:
     def code(*lives: "Report | Outcome", stop: Stop | None = None, fail_on_loss: bool = False) -> Exit:
         outcome, _ = run(Engines(clock, *lives), stop)
         outcome.report["kafka"]["failed"] = 0
-        return exit_code(validate({**LIVE, "fail_on_loss": fail_on_loss}), outcome, said.append)
+        return exit_code(validate({**LIVE, "fail_on_loss": fail_on_loss}), outcome, lambda line, *_: said.append(line))
 
     assert code(snapshot(1), ended()) == Exit.DONE
     assert code(snapshot(1), ended(), fail_on_loss=True) == Exit.LOSS
