@@ -252,6 +252,7 @@ cdef dict tx_counters(const c.fc_tx_counters *tx):
         "bytes": tx.bytes,
         "batches": tx.batches,
         "retries": tx.retries,
+        "buffer_permille": tx.buffer_permille,
     }
 
 
@@ -429,6 +430,30 @@ cdef class Pipeline:
                     "unfetched": rows[index].unfetched,
                     "clock_steps": rows[index].clock_steps,
                     "clock": (<bytes>rows[index].clock).decode(),
+                }
+                for index in range(count)
+            ]
+        finally:
+            free(rows)
+
+    def brokers(self):
+        """Return one dictionary per tx worker and broker that it knows, as struct fc_broker_row has it."""
+        cdef c.fc_broker_row *rows
+        cdef size_t count, index
+        self.check_open()
+        count = c.fc_pipeline_brokers(self.p, NULL, 0)
+        rows = <c.fc_broker_row *>calloc(count + 1, sizeof(c.fc_broker_row))
+        if rows == NULL:
+            raise MemoryError
+        try:
+            # Workers may have met a new one in between.
+            count = min(count, c.fc_pipeline_brokers(self.p, rows, count))
+            return [
+                {
+                    "node": rows[index].node,
+                    "connected": bool(rows[index].connected),
+                    "round_trip_ns": rows[index].round_trip_ns,
+                    "answers": rows[index].answers,
                 }
                 for index in range(count)
             ]

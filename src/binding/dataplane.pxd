@@ -100,6 +100,7 @@ cdef extern from "dataplane.h" nogil:
         uint64_t bytes
         uint64_t batches
         uint64_t retries
+        uint64_t buffer_permille
 
     struct fc_worker_row:
         fc_role role
@@ -129,6 +130,12 @@ cdef extern from "dataplane.h" nogil:
         uint64_t unfetched
         uint64_t clock_steps
         char *clock
+
+    struct fc_broker_row:
+        int32_t node
+        bint connected
+        uint64_t round_trip_ns
+        uint64_t answers
 
     enum fc_direct_need:
         FC_NEED_CONNECTION
@@ -183,6 +190,7 @@ cdef extern from "dataplane.h" nogil:
     void fc_pipeline_stop(fc_pipeline *p, uint64_t timeout_ms)
     size_t fc_pipeline_workers(fc_pipeline *p, fc_worker_row *rows, size_t max)
     size_t fc_pipeline_sources(fc_pipeline *p, fc_source_row *rows, size_t max)
+    size_t fc_pipeline_brokers(fc_pipeline *p, fc_broker_row *rows, size_t max)
     void fc_pipeline_watch(fc_pipeline *p)
     size_t fc_pipeline_xstats(fc_pipeline *p, uint16_t source, fc_xstat *rows, size_t max)
     int fc_pipeline_event(fc_pipeline *p, char *text, size_t size)

@@ -122,6 +122,8 @@ struct fc_tx_counters {
 	uint64_t bytes;     // of the values in kafka_in
 	uint64_t batches;   // Produce requests sent (up to a fifth of a second behind while running)
 	uint64_t retries;   // messages sent again (likewise)
+	// gauge: how much of what the producer may hold for Kafka is in use: direct, its batches; librdkafka, its queue
+	uint64_t buffer_permille;
 };
 
 struct fc_worker_row {
@@ -150,6 +152,15 @@ struct fc_source_row {
 	uint64_t unfetched;     // DPDK: counted by the device after the last fetch; not in `in`
 	uint64_t clock_steps;   // of the system clock since the start, where it is what stamps the packets
 	char clock[48];         // which clock stamps its packets
+};
+
+// One broker as one tx worker sees it.
+struct fc_broker_row {
+	int32_t node;
+	bool connected;
+	uint64_t round_trip_ns; // sum over ..
+	uint64_t answers; // direct: answered Produce requests, from their first byte on; librdkafka: requests of any
+			  // kind
 };
 
 enum { FC_XSTAT_NAME_BYTES = 64 };
@@ -222,6 +233,9 @@ void fc_pipeline_stop(struct fc_pipeline *p, uint64_t timeout_ms);
 // pipeline are read downstream first, so that, gauges apart, never more goes out of a hop than came in.
 size_t fc_pipeline_workers(struct fc_pipeline *p, struct fc_worker_row *rows, size_t max);
 size_t fc_pipeline_sources(struct fc_pipeline *p, struct fc_source_row *rows, size_t max);
+
+// Returns how many rows there are, one for each broker that a tx worker knows, and fills in at most `max` of them.
+size_t fc_pipeline_brokers(struct fc_pipeline *p, struct fc_broker_row *rows, size_t max);
 
 // Looks after what changes slowly, and says in the events what is new: steps of the system clock in every call; links
 // and the clocks of devices about once a second. Call it as often as you look at the workers.

@@ -409,6 +409,37 @@ size_t fc_pipeline_workers(struct fc_pipeline *p, struct fc_worker_row *rows, si
 	return total;
 }
 
+// Copies the rows of one producer behind the first `*count`, as long as they fit, and counts them.
+static void fill_broker_rows(const struct fc_broker_table *t, struct fc_broker_row *rows, size_t max, size_t *count)
+{
+	uint64_t known = fc_counter_read(&t->count), k;
+
+	for (k = 0; k < known; k++, (*count)++) {
+		struct fc_broker_counters copy;
+
+		if (*count >= max)
+			continue;
+		fc_counters_copy((uint64_t *)&copy, (const uint64_t *)&t->rows[k], sizeof copy / sizeof(uint64_t));
+		rows[*count] = (struct fc_broker_row){
+			.node = (int32_t)copy.node,
+			.connected = copy.connected != 0,
+			.round_trip_ns = copy.round_trip_ns,
+			.answers = copy.answers,
+		};
+	}
+}
+
+size_t fc_pipeline_brokers(struct fc_pipeline *p, struct fc_broker_row *rows, size_t max)
+{
+	size_t count = 0;
+	uint16_t lane, k;
+
+	for (lane = 0; lane < p->lane_count; lane++)
+		for (k = 0; k < p->config.tx_workers; k++)
+			fill_broker_rows(&p->lanes[lane].tx[k].producer->brokers, rows, max, &count);
+	return count;
+}
+
 static uint64_t received(const struct fc_pipeline *p, uint16_t source)
 {
 	uint64_t sum = 0;

@@ -165,6 +165,7 @@ class Engine:
             [source.name for source in sources],
             seconds=time.monotonic() - self._started,
             producer=self._settings.producer,
+            brokers=pipeline.brokers(),
         ) | {"cost": self._cost()}
         if self._settings.config.xstats:
             for index, (source, row) in enumerate(zip(sources, report["sources"], strict=True)):

@@ -39,6 +39,15 @@ class WorkerRow(_WorkerRow, total=False):
     """Lost at the source on this queue: missed, errors, no_mbuf. None: the source knows only its total."""
 
 
+class BrokerRow(TypedDict):
+    """One broker as one tx worker sees it."""
+
+    node: int
+    connected: bool
+    round_trip_ns: int
+    answers: int
+
+
 class DeviceInfo(TypedDict):
     """What a DPDK device says of itself."""
 

@@ -17,7 +17,7 @@ right side of each line above. What it did after that snapshot, and what passed 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fastcapa.rows import SourceRow, WorkerRow
+from fastcapa.rows import BrokerRow, SourceRow, WorkerRow
 
 SCHEMA = 1
 HOPS = ("source", "rx", "ring", "tx", "kafka")
@@ -31,6 +31,7 @@ def report(
     *,
     seconds: float,
     producer: str,
+    brokers: Iterable[BrokerRow] = (),
 ) -> Report:
     """Return a snapshot; `names` are the sources'. Counters are packets unless the name says bytes or batches."""
     rx = [row for row in workers if row["role"] == "rx"]
@@ -67,6 +68,7 @@ def report(
     result["unaccounted"] = unaccounted(result)
     result["sources"] = [{"name": name, **row} for name, row in zip(names, sources, strict=True)]
     result["workers"] = [_worker(row, names) for row in workers]
+    result["brokers"] = _brokers(brokers)
     return result
 
 
@@ -161,6 +163,17 @@ def _sum(rows: Iterable[dict[str, int]]) -> dict[str, int]:
     return total
 
 
+def _brokers(rows: Iterable[BrokerRow]) -> list[dict[str, int]]:
+    """Return one row per broker, in the order of their ids, with what all tx workers together have seen of it."""
+    nodes: dict[int, dict[str, int]] = {}
+    for row in rows:
+        node = nodes.setdefault(row["node"], {"connections": 0, "round_trip_ns": 0, "answers": 0})
+        node["connections"] += row["connected"]
+        node["round_trip_ns"] += row["round_trip_ns"]
+        node["answers"] += row["answers"]
+    return [{"node": node, **nodes[node]} for node in sorted(nodes)]
+
+
 def _worker(row: WorkerRow, names: Sequence[str]) -> dict[str, Any]:
     result = {
         "role": row["role"],
@@ -175,6 +188,7 @@ def _worker(row: WorkerRow, names: Sequence[str]) -> dict[str, Any]:
         **row["counters"],
     }
     if row["role"] == "rx":
+        result["ring_queued"] = row["ring_queued"]
         # Of this queue, null where the source knows only its total. They came before `in`.
         result |= row["losses"] or dict.fromkeys(("missed", "errors", "no_mbuf"))
     return result

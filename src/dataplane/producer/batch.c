@@ -54,6 +54,7 @@ int fc_batch_pool_open(
 			(unsigned long long)buffer_bytes, batch_bytes,
 			(unsigned long long)(fixed + ORDINARY_MIN * slot_bytes(batch_bytes)));
 	count = (buffer_bytes - fixed) / slot_bytes(batch_bytes);
+	pool->count = (uint32_t)count;
 	pool->memory_bytes = fixed + count * slot_bytes(batch_bytes);
 	pool->batches = calloc(count + larges, sizeof *pool->batches);
 	// Populated: a page fault in the worker's loop would be a wait.
@@ -108,6 +109,13 @@ struct fc_batch *fc_batch_take(struct fc_batch_pool *pool, uint64_t bytes)
 	if (bytes > pool->batch_bytes)
 		return bytes <= pool->large_bytes ? take(pool, &pool->free_large) : NULL;
 	return pool->free_count > KEPT_BATCHES ? take(pool, &pool->free) : NULL;
+}
+
+uint32_t fc_batch_pool_permille(const struct fc_batch_pool *pool)
+{
+	uint32_t most = pool->count - KEPT_BATCHES;
+
+	return (uint32_t)((uint64_t)RTE_MIN(pool->count - pool->free_count, most) * 1000 / most);
 }
 
 bool fc_batch_kept_whole(const struct fc_batch_pool *pool)

@@ -39,7 +39,8 @@ struct fc_batch_pool {
 	uint64_t memory_bytes;
 	// The last one returned is the first one taken: its memory is in the cache.
 	struct fc_batch_list free, free_large;
-	uint32_t free_count;  // of ordinary ones
+	uint32_t count;       // of ordinary ones
+	uint32_t free_count;  // of those
 	uint32_t batch_bytes; // capacity of an ordinary one
 	uint32_t large_bytes; // of a large one; 0: ordinary ones hold every record
 	uint8_t *spare;       // room for one more batch: the target of compression
@@ -57,6 +58,9 @@ void fc_batch_pool_close(struct fc_batch_pool *pool);
 
 // An empty batch for at least `bytes` bytes, or NULL when all are in use but for those kept for splitting. The worker.
 struct fc_batch *fc_batch_take(struct fc_batch_pool *pool, uint64_t bytes);
+
+// How full the pool is, in thousandths of what packets can have: 1000 when fc_batch_take() gives no more. The worker.
+uint32_t fc_batch_pool_permille(const struct fc_batch_pool *pool);
 
 // An ordinary batch for a half of a split one, of those that are kept for that too, or NULL.
 struct fc_batch *fc_batch_take_kept(struct fc_batch_pool *pool);

@@ -175,6 +175,7 @@ static struct fc_broker *broker_of(struct fc_direct *d, int32_t node)
 	}
 	broker = &d->brokers[d->broker_count++];
 	broker->node = node;
+	broker->counters = fc_broker_table_row(&d->base.brokers, node); // both hold FC_BROKERS_MAX
 	TAILQ_INIT(&broker->ready);
 	return broker;
 }
@@ -396,6 +397,8 @@ static bool on_response(void *context, struct fc_request *request, const uint8_t
 	fc_produce_response_open(&response, bytes, size, a->broker->connection.version, d->config->topic);
 	if (!match(response, request, order))
 		return false;
+	fc_counter_add(&a->broker->counters->round_trip_ns, (uint64_t)(d->now_ns - request->begun_ns));
+	fc_counter_add(&a->broker->counters->answers, 1);
 	for (k = 0; fc_produce_response_next(&response, &result) == 1; k++)
 		answer(d, a->broker, request->batches[order[k]], &result);
 	if (response.throttle_ms > 0)
@@ -404,6 +407,12 @@ static bool on_response(void *context, struct fc_request *request, const uint8_t
 }
 
 // ---- brokers --------------------------------------------------------------------------------------------------------
+
+static void disconnect(struct fc_broker *broker)
+{
+	fc_connection_detach(&broker->connection);
+	fc_counter_set(&broker->counters->connected, 0);
+}
 
 // The connection is gone: what was flying on it may have been written or not, and goes out again with the same sequence
 // numbers, by which the next leader knows what it has already.
@@ -416,7 +425,7 @@ static void lose_connection(struct fc_direct *d, struct fc_broker *broker, const
 	broker->asked = false;
 	// What is too old must not go out again on a connection that comes sooner than the next look at it.
 	d->expiry_ns = d->now_ns;
-	fc_connection_detach(&broker->connection);
+	disconnect(broker);
 	while ((request = fc_connection_oldest(&broker->connection)) != NULL) {
 		for (k = 0; k < request->batch_count; k++) {
 			struct fc_batch *batch = request->batches[k];
@@ -433,6 +442,7 @@ static void attach(struct fc_broker *broker, struct fc_transport *transport, int
 {
 	fc_connection_detach(&broker->connection);
 	fc_connection_attach(&broker->connection, transport, version);
+	fc_counter_set(&broker->counters->connected, 1);
 	broker->asked = false;
 	broker->quiet_ns = 0;
 	broker->reason[0] = '\0';
@@ -641,7 +651,7 @@ void fc_deliver_abandon(struct fc_direct *d)
 	}
 	// What is in flight refers to those batches: nothing more is sent.
 	for (k = 0; k < (int32_t)d->broker_count; k++) {
-		fc_connection_detach(&d->brokers[k].connection);
+		disconnect(&d->brokers[k]);
 		while (fc_connection_oldest(&d->brokers[k].connection) != NULL)
 			fc_connection_drop_oldest(&d->brokers[k].connection);
 	}

@@ -31,6 +31,7 @@ static unsigned round_of(struct fc_direct *d, bool seal_all)
 	d->settled = 0;
 	fc_accumulate_linger(d, seal_all);
 	fc_deliver_round(d);
+	fc_counter_set(&d->base.counters->buffer_permille, fc_batch_pool_permille(&d->pool));
 	return (unsigned)d->settled;
 }
 
@@ -63,6 +64,7 @@ static void direct_abandon(struct fc_producer *p)
 
 	fc_accumulate_linger(d, true);
 	fc_deliver_abandon(d);
+	fc_counter_set(&p->counters->buffer_permille, 0);
 	fc_counter_add(&p->counters->abandoned, left);
 }
 

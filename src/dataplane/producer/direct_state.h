@@ -12,8 +12,6 @@
 #include "record_split.h"
 #include "topic.h"
 
-enum { FC_BROKERS_MAX = 256 };
-
 struct fc_broker;
 
 enum fc_route_place {
@@ -37,6 +35,7 @@ TAILQ_HEAD(fc_route_list, fc_route);
 
 struct fc_broker {
 	int32_t node;
+	struct fc_broker_counters *counters; // of the producer's table
 	struct fc_connection connection;
 	struct fc_transport *next; // replaces the connection's once nothing is in flight; owned
 	int16_t next_version;

@@ -72,11 +72,42 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 	c->last_failure = RD_KAFKA_RESP_ERR_NO_ERROR; // the next outage is worth a line again
 }
 
+// How full the library's queue is: it is bounded in messages and in bytes.
+static uint64_t queue_permille(const char *json, size_t length)
+{
+	uint64_t messages_max = fc_library_stats_sum(json, length, "msg_max"); // 0: no limit
+	uint64_t bytes_max = fc_library_stats_sum(json, length, "msg_size_max");
+	uint64_t messages = fc_library_stats_sum(json, length, "msg_cnt");
+	uint64_t bytes = fc_library_stats_sum(json, length, "msg_size");
+	uint64_t of_messages = messages_max > 0 ? messages * 1000 / messages_max : 0;
+	uint64_t of_bytes = bytes_max > 0 ? bytes * 1000 / bytes_max : 0;
+
+	return RTE_MIN(RTE_MAX(of_messages, of_bytes), UINT64_C(1000));
+}
+
+static void count_brokers(struct client *c, const char *json, size_t length)
+{
+	const char *at = json;
+	struct fc_library_broker broker;
+
+	while (fc_library_stats_broker(&at, json + length, &broker)) {
+		struct fc_broker_counters *counters = fc_broker_table_row(&c->base.brokers, broker.node);
+
+		if (counters == NULL)
+			return;
+		fc_counter_set(&counters->connected, broker.connected);
+		fc_counter_add(&counters->round_trip_ns, broker.round_trip_us * FC_NS_PER_US);
+		fc_counter_add(&counters->answers, broker.answers);
+	}
+}
+
 static int on_stats(rd_kafka_t *rk, char *json, size_t length, void *opaque)
 {
 	struct client *c = opaque;
 
 	(void)rk;
+	fc_counter_set(&c->base.counters->buffer_permille, queue_permille(json, length));
+	count_brokers(c, json, length);
 	fc_counter_set(&c->base.counters->batches, fc_library_stats_sum(json, length, "Produce"));
 	fc_counter_set(&c->base.counters->retries, fc_library_stats_sum(json, length, "txretries"));
 	c->stats_seen++;

@@ -8,6 +8,7 @@
 
 #include "../dataplane.h"
 #include "../events.h"
+#include "broker_table.h"
 #include "message_headers.h"
 
 struct fc_producer;
@@ -37,6 +38,7 @@ struct fc_producer {
 	struct fc_tx_counters *counters; // of the tx worker; writer: its thread, through this producer
 	struct fc_events *events;        // of the pipeline
 	bool broken; // beyond repair: what it still takes, fails; writer and reader: the tx worker's thread
+	struct fc_broker_table brokers; // writer: the tx worker's thread; readers: any
 };
 
 static inline uint64_t fc_producer_in_flight(const struct fc_producer *p)
