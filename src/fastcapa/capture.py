@@ -18,6 +18,7 @@ from fastcapa.kafka import topics
 from fastcapa.kafka.direct import NotDirect, direct_settings
 from fastcapa.kafka.properties import BOOTSTRAP, bootstrap_servers
 from fastcapa.log import Level, Log
+from fastcapa.monitor import Monitor
 from fastcapa.restart import Restarts
 from fastcapa.signals import Stop, nothing
 from fastcapa.stats import lost, unseen_seconds
@@ -39,10 +40,21 @@ _NAMES: Mapping[ProducerName, str] = {"direct": "the direct producer", "librdkaf
 class Capture:
     """One capture."""
 
-    def __init__(self, config: CaptureConfig, log: Log, *, reload: Callable[[], dict[str, Any]] | None = None) -> None:
-        """`log` gets each line for the user. `reload` answers SIGHUP with what the engine is to be told."""
+    def __init__(
+        self,
+        config: CaptureConfig,
+        log: Log,
+        monitor: Monitor | None = None,
+        *,
+        reload: Callable[[], dict[str, Any]] | None = None,
+    ) -> None:
+        """`log` gets each line for the user, `monitor` what is heard of the engine.
+
+        `reload` answers SIGHUP with what the engine is to be told.
+        """
         self._config = config
         self._log = log
+        self._monitor = monitor
         self._reload = reload
         self._told: dict[str, Any] = {}  # what an engine was told since the start, which the next one begins with
 
@@ -105,7 +117,7 @@ class Capture:
     ) -> Outcome:
         """Run an engine, without hugepages if it does not get them; `started` is called when it receives."""
         try:
-            return Supervisor(settings, self._log, started, reload=self._answer_hang_up).run(stop)
+            return self._supervisor(settings, started).run(stop)
         except NoMemoryError as error:
             if not settings.plan.hugepages:
                 if error.number == errno.ENOMEM:
@@ -116,9 +128,10 @@ class Capture:
         nodes, direct = plan.source_nodes(self._config), settings.producer == "direct"
         smaller = plan.make(self._config, machine.without_hugepages(), nodes, direct=direct)
         self._log_notes(smaller)
-        return Supervisor(
-            settings.model_copy(update={"plan": smaller}), self._log, started, reload=self._answer_hang_up
-        ).run(stop)
+        return self._supervisor(settings.model_copy(update={"plan": smaller}), started).run(stop)
+
+    def _supervisor(self, settings: Settings, started: Callable[[], None]) -> Supervisor:
+        return Supervisor(settings, self._log, started, self._monitor, reload=self._answer_hang_up)
 
     def _log_notes(self, the_plan: plan.Plan) -> None:
         for note in the_plan.notes:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from fastcapa import cpu_list
+from fastcapa import cpu_list, listen_address
 from fastcapa.errors import UsageError
 
 SNAPLEN_MAX = 262_144  # libpcap's limit for Ethernet; the data plane's FC_FRAME_BYTES_MAX
@@ -100,6 +100,18 @@ class CaptureConfig(BaseModel):
     fail_on_loss: bool = False
     report: str | None = None
     """File for the final report, "-" for standard output."""
+    stats: Literal["auto", "live", "lines", "none"] = "auto"
+    """What standard error shows of a running capture; auto: live on a terminal, none elsewhere."""
+    stats_interval: float = Field(10, ge=1, le=86_400)
+    """Seconds between two lines of `stats` lines."""
+    metrics: str | None = None
+    """HOST:PORT of metrics and status page, [ADDRESS]:PORT for IPv6; :PORT or PORT: on loopback."""
+    metrics_token_file: str | None = None
+    """File with the bearer token that metrics and the status page ask for."""
+    metrics_certificate: str | None = None
+    """File with their TLS certificate, and those of the authorities between it and the root, in PEM."""
+    metrics_key: str | None = None
+    """File with the key of that certificate, if it is not in the same file."""
     xstats: bool = False
     """The report has the extended statistics of DPDK devices."""
     log_format: Literal["text", "json"] = "text"
@@ -126,6 +138,22 @@ class CaptureConfig(BaseModel):
         if value is not None:
             cpu_list.parse(value)
         return value
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            listen_address.parse(value)
+        return value
+
+    @model_validator(mode="after")
+    def _metrics_options_need_it(self) -> Self:
+        for name in ("metrics_token_file", "metrics_certificate", "metrics_key"):
+            if getattr(self, name) is not None and self.metrics is None:
+                raise ValueError(f"--{name.replace('_', '-')} is of no use without --metrics HOST:PORT")
+        if self.metrics_key is not None and self.metrics_certificate is None:
+            raise ValueError("--metrics-key needs --metrics-certificate")
+        return self
 
     @model_validator(mode="after")
     def _bursts_of_vector_drivers(self) -> Self:

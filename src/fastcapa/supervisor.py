@@ -18,6 +18,7 @@ from fastcapa.channel import Channel, Settings
 from fastcapa.errors import FastcapaError, RunTimeError, UsageError
 from fastcapa.host import oom
 from fastcapa.log import Level, Log
+from fastcapa.monitor import Monitor
 from fastcapa.repeated import RepeatedLines
 from fastcapa.service_manager import ServiceManager
 from fastcapa.signals import STOP_SIGNALS, Stop, nothing
@@ -100,16 +101,18 @@ class Supervisor:
         settings: Settings,
         log: Log,
         started: Callable[[], None] = nothing,
+        monitor: Monitor | None = None,
         *,
         reload: Callable[[], dict[str, Any]] = dict,
     ) -> None:
-        """`log` gets each line for the user; `started` is called when the engine receives.
+        """`log` gets each line for the user, `monitor` what is heard of the engine; `started`: it receives.
 
         `reload` answers SIGHUP with what the engine is to be told.
         """
         self._settings = settings
         self._log = log
         self._started = started
+        self._monitor = monitor or Monitor()
         self._reload = reload
         self._reloads_served = 0
         self._receiving = False
@@ -133,6 +136,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         directory = tempfile.TemporaryDirectory(prefix="fastcapa-", ignore_cleanup_errors=True)
         with ours, theirs, directory as runtime:
+            self._monitor.starting(self._settings.config, self._settings.producer)
             process = _start_engine(theirs, runtime)
             theirs.close()
             channel = Channel(ours)
@@ -144,6 +148,7 @@ class Supervisor:
                 # Closing tells the engine, if it still runs, that it has to drain.
                 ours.close()
                 self._end(process)
+                self._monitor.ended()
         if self._error is not None:
             raise self._error
         if self._final is None:
@@ -190,6 +195,7 @@ class Supervisor:
                 self._log(f"draining for up to {timeout_s:g} s; stop again to give up what is left", Level.NOTICE)
                 self._manager.stopping(f"draining for up to {timeout_s:g} s")
                 channel.send({"stop": timeout_s})
+                self._monitor.draining()
                 self._deadline = time.monotonic() + timeout_s + GRACE_S
             elif served == 2:
                 channel.send({"stop": 0})
@@ -211,6 +217,7 @@ class Supervisor:
             elif kind == "started":
                 self._cpu_started = time.process_time()
                 self._receiving = True
+                self._monitor.started()
                 for clock in message["clocks"]:
                     self._log(f"timestamps of {clock}")
                 self._manager.ready()
@@ -218,8 +225,10 @@ class Supervisor:
             elif kind == "snapshot":
                 self._snapshot, self._snapshot_at = message["report"], time.monotonic()
                 self._manager.alive(_status(message["report"]))
+                self._monitor.snapshot(message["report"])
             elif kind == "final":
                 self._final = message
+                self._monitor.snapshot(message["report"])
                 message["report"]["cost"]["cpu_seconds"] += time.process_time() - self._cpu_started
                 self._final["report"]["mbufs_missing"] = None  # not known before it has closed everything
                 self._deadline = time.monotonic() + GRACE_S

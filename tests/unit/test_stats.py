@@ -8,7 +8,7 @@ from fastcapa.rows import SourceRow, WorkerRow
 RX = {"in": 980, "out": 900, "bytes": 90_000, "filtered": 50, "truncated": 3, "time_clamped": 2}
 RX |= {"ring_full_drops": 30, "full_bursts": 4}
 TX = {"in": 895, "held": 10, "refused": 5, "kafka_in": 880, "delivered": 800, "failed": 20, "abandoned": 15}
-TX |= {"bytes": 88_000, "batches": 9, "retries": 1}
+TX |= {"bytes": 88_000, "batches": 9, "retries": 1, "buffer_permille": 250}
 
 
 def rows() -> tuple[list[WorkerRow], list[SourceRow]]:
@@ -36,6 +36,20 @@ def test_every_term_has_its_place() -> None:
     assert made["unaccounted"] == 0
     assert [row["busy"] for row in made["workers"]] == [0.25, 0.0]
     assert made["sources"][0]["name"] == "eth1"
+
+
+def test_brokers_are_sums_over_workers() -> None:
+    workers, sources = rows()
+    seen: Any = [
+        {"node": 2, "connected": True, "round_trip_ns": 5, "answers": 1},
+        {"node": 1, "connected": False, "round_trip_ns": 7, "answers": 2},
+        {"node": 2, "connected": True, "round_trip_ns": 10, "answers": 3},
+    ]
+    made = stats.report(workers, sources, ["eth1"], seconds=2.0, producer="direct", brokers=seen)
+    assert made["brokers"] == [
+        {"node": 1, "connections": 0, "round_trip_ns": 7, "answers": 2},
+        {"node": 2, "connections": 2, "round_trip_ns": 15, "answers": 4},
+    ]
 
 
 def test_losses_of_a_queue_are_in_its_row_as_far_as_they_are_known() -> None:

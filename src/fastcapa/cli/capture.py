@@ -9,6 +9,9 @@ from fastcapa.configuration.layers import Origins, resolve
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import properties
 from fastcapa.log import log
+from fastcapa.monitor import Monitor
+from fastcapa.monitor.display import display
+from fastcapa.monitor.serve import check_metrics, serve
 from fastcapa.reload import Reload
 from fastcapa.report import check_target, write_report
 from fastcapa.signals import stop_signals
@@ -65,6 +68,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_capture(parser)
     _add_tuning(parser)
     _add_output(parser)
+    _add_watching(parser)
     parser.add_argument("filter", nargs="*", metavar="FILTER", help="only packets that match, in pcap-filter(7) words")
 
 
@@ -160,6 +164,28 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_watching(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("watching")
+    group.add_argument(
+        "--stats",
+        choices=["auto", "live", "lines", "none"],
+        help="a table on standard error, or a line now and then (auto: the table on a terminal, else none)",
+    )
+    group.add_argument("--stats-interval", type=float, metavar="S", help="seconds between two lines (10)")
+    group.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="serve Prometheus metrics at /metrics, and a status page at / (:PORT: on loopback)",
+    )
+    group.add_argument(
+        "--metrics-token-file",
+        metavar="FILE",
+        help="bearer token that they ask for; or FASTCAPA_METRICS_TOKEN in the environment",
+    )
+    group.add_argument("--metrics-certificate", metavar="FILE", help="serve them over TLS with this certificate, PEM")
+    group.add_argument("--metrics-key", metavar="FILE", help="its key, if it is in a file of its own")
+
+
 def _check(config: CaptureConfig, origins: Origins) -> int:
     """Print what would be started and on which CPUs; raise UsageError for whatever would keep it from starting."""
     try:
@@ -167,6 +193,7 @@ def _check(config: CaptureConfig, origins: Origins) -> int:
     except RunTimeError as error:
         raise UsageError(str(error)) from None
     unknown = device_limits.check(config)
+    check_metrics(config)
     for line in resolved.lines(config, origins):
         print(line)
     print("\n# plan")
@@ -187,11 +214,16 @@ def run(args: argparse.Namespace) -> int:
     # Without a file there is nothing to read again: SIGHUP then ends us, as a terminal that is closed wants it.
     has_file = origins.kafka_config is not None or file is not None
     reload = Reload(config, lambda: resolve(arguments, file)[0], log) if has_file else None
+    monitor = Monitor()
     with stop_signals(reload=has_file) as stop, origins.explained():
         check_target(config.report)
         if "check" in args:
             return _check(config, origins)
-        outcome = Capture(config, log, reload=reload).run(stop)
+        # The server first: an address that it cannot have is an error before anything starts.
+        with serve(config, monitor) as lines, display(config.stats, config.stats_interval, monitor, log):
+            for line in lines:
+                log(line)
+            outcome = Capture(config, log, monitor, reload=reload).run(stop)
     for line in closing_lines(outcome.report):
         log.result(line)
     if config.report is not None:
