@@ -31,6 +31,7 @@ help:
 setup: build
 	tools/packages test
 	$(PYTHON) tools/kafka/jars.py
+	-@tools/promtool build/promtool
 
 build: $(VENV)/installed
 
