@@ -21,7 +21,7 @@ def parse(text: str) -> ListenAddress:
     host, _, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not (port.isascii() and port.isdecimal() and int(port) <= 0xFFFF):
-        raise ValueError("HOST:PORT is needed, such as 127.0.0.1:9464; a port is a number up to 65535")
+        raise ValueError("give HOST:PORT, such as 127.0.0.1:9464; a port is a number up to 65535")
     if ":" in host and not bracketed:
         raise ValueError("an IPv6 address is written in brackets, such as [::1]:9464")
     return ListenAddress(host[1:-1] if bracketed else host or LOOPBACK, int(port))

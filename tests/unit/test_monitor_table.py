@@ -27,7 +27,7 @@ def test_80_columns_hold_it_all() -> None:
     assert "…" not in text
     for hop in ("source", "rx workers", "tx rings", "tx workers", "Kafka"):
         assert re.search(rf"^{hop} +\d", text, re.MULTILINE), text
-    assert re.search(r"tx rings +2,000 +1.00k +400 █+100% +2.05k ring full 1.20k \+600/s", text), text
+    assert re.search(r"tx rings +2,000 +1.00k +400 █+ 100% +2.05k ring full 1.20k \+600/s", text), text
     assert "broker 1 250.0 ms" in text
     assert "Kafka does not keep up" in text
 

@@ -100,7 +100,7 @@ def _share(hop: Hop) -> Text:
     if share is None:
         return Text("")
     filled = round(share * _BAR)
-    return Text.assemble(("█" * filled, colour), ("░" * (_BAR - filled), "dim"), (f"{share:4.0%}", colour))
+    return Text.assemble(("█" * filled, colour), ("░" * (_BAR - filled), "dim"), (f"{share:5.0%}", colour))
 
 
 def _colour(share: float | None) -> str:
