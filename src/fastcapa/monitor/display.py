@@ -31,9 +31,12 @@ def display(stats: Stats, interval_s: float, monitor: Monitor, log: Logger) -> I
 
     Lines in the log come every `interval_s` seconds.
     """
+    terminal = sys.stderr is not None and sys.stderr.isatty()
     if stats == "auto":
-        stats = "live" if sys.stderr is not None and sys.stderr.isatty() else "none"
-    if stats == "live" and sys.stderr is not None:
+        stats = "live" if terminal else "none"
+    if stats == "live" and not terminal:
+        stats = "lines"
+    if stats == "live":
         screen = _Screen(Console(stderr=True, highlight=False), monitor)
         write, log.write = log.write, screen.say
         try:

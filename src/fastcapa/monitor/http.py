@@ -130,9 +130,8 @@ class Server:
         except (OSError, TimeoutError, h11.ProtocolError):
             pass  # OSError: of TLS too
         finally:
-            if writer is not None:
+            if writer is not None:  # else the loop has closed what it had begun to open
                 writer.transport.abort()
-            connection.close()
 
     async def _open(self, connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader = asyncio.StreamReader(limit=_PIECE_BYTES)
