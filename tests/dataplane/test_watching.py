@@ -116,7 +116,7 @@ def test_a_port_in_use_is_an_error_before_anything_starts(broker: str, endless: 
 def test_clients_that_hang_do_not_hold_the_probe_up(slow: ScriptedBroker, tmp_path: Path, endless: str) -> None:
     with watched(slow.bootstrap, endless, tmp_path / "report.json") as (base, _):
         port = int(base.rpartition(":")[2].strip("/"))
-        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS_MAX * 2)]
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS_MAX + 8)]
         for client in clients[::2]:
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: ")
         # They make room, and what is served then is new.
