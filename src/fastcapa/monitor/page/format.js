@@ -13,6 +13,7 @@ export function count(number) {
 }
 
 export const rate = (number) => `${count(Math.round(number))}/s`;
+export const bits = (number) => `${count(Math.round(number)).replace(/\d$/, "$& ")}bit/s`;
 export const percent = (share) => `${Math.round(share * 100)} %`;
 
 export function milliseconds(value) {

@@ -1,5 +1,5 @@
 // The status page: asks for the newest numbers once a second and draws them.
-import {count, duration, element, milliseconds, percent, rate, round} from "./format.js";
+import {bits, count, duration, element, milliseconds, percent, rate, round} from "./format.js";
 import {CAUSES, picture} from "./picture.js";
 import {Plot} from "./plot.js";
 
@@ -90,7 +90,7 @@ function showTotals(view) {
     total("in", rate(hop.source.in_rate), `${count(hop.source.packets_in)} packets`, ""),
     total("delivered", rate(hop.kafka.out_rate), `${count(hop.kafka.packets_out)} packets`, ""),
     total("lost", rate(view.loss_rate), `${count(view.lost)} packets`, view.loss_rate > 0 ? "loss" : ""),
-    total("to Kafka", `${count(view.byte_rate * 8)}bit/s`, `${count(hop.kafka.waiting)} in flight`, ""),
+    total("to Kafka", bits(view.byte_rate * 8), `${count(hop.kafka.waiting)} in flight`, ""),
     total("round trip", milliseconds(slowest < 0 ? null : slowest), "slowest broker", ""));
 }
 

@@ -8,7 +8,8 @@ export const CAUSES = {
   missed: "missed by the source", errors: "damaged", no_mbuf: "no packet buffer",
   ring_full_drops: "ring full", refused: "too large", failed: "failed",
 };
-const BOX = {width: 176, height: 116};
+const BOX = {width: 192, height: 116};
+const GAP = {wide: 48, narrow: 40};
 const PIPE_MAX = 14;
 
 const level = (share) => (share >= 0.95 ? "loss" : share >= 0.8 ? "warn" : "");
@@ -56,8 +57,7 @@ function box(hop, x, y, finding) {
 function falls(hop) {
   return hop.losses.filter((loss) => loss.packets > 0).map((loss) => ({
     past: loss.rate <= 0,
-    cause: CAUSES[loss.cause],
-    text: loss.rate > 0 ? `−${rate(loss.rate)}` : "not now",
+    text: loss.rate > 0 ? `${CAUSES[loss.cause]} −${rate(loss.rate)}` : `${CAUSES[loss.cause]}, not now`,
     total: `${count(loss.packets)} lost`,
   }));
 }
@@ -83,7 +83,7 @@ function loss(hop, x, y, from) {
   let line = y;
   for (const fall of lost) {
     const past = fall.past ? "past" : "";
-    parts.push(svg("text", {x, y: line, class: `lost ${past}`}, `${fall.cause} ${fall.text}`));
+    parts.push(svg("text", {x, y: line, class: `lost ${past}`}, fall.text));
     parts.push(svg("text", {x, y: line + 17, class: "quiet"}, fall.total));
     line += 40;
   }
@@ -101,21 +101,21 @@ export function picture(view, wide) {
   view.hops.forEach((hop, index) => {
     const finding = view.findings.find((one) => one.hop === hop.name);
     if (wide) {
-      const gap = 64;
+      const gap = GAP.wide;
       const x = 2 + index * (BOX.width + gap);
       parts.push(...box(hop, x, 14, finding));
       if (index > 0) parts.push(...arrow(x - gap + 4, 14 + BOX.height / 2, x - 4, 14 + BOX.height / 2, hop.in_rate, most));
       parts.push(...loss(hop, x + 29, 14 + BOX.height + 34, {y: 14 + BOX.height + 4}));
     } else {
-      const gap = 40;
+      const gap = GAP.narrow;
       const y = 14 + index * (BOX.height + gap);
       parts.push(...box(hop, 2, y, finding));
       if (index > 0) parts.push(...arrow(44, y - gap + 4, 44, y - 4, hop.in_rate, most));
       parts.push(...loss(hop, BOX.width + 32, y + 40, {x: BOX.width + 4}));
     }
   });
-  const size = wide ? [5 * BOX.width + 4 * 64 + 4, BOX.height + 30 + rows * 40 + 8]
-    : [BOX.width + 200, 5 * BOX.height + 4 * 40 + 28];
+  const size = wide ? [5 * BOX.width + 4 * GAP.wide + 4, BOX.height + 30 + rows * 40 + 8]
+    : [BOX.width + 200, 5 * BOX.height + 4 * GAP.narrow + 28];
   const made = svg("svg", {viewBox: `0 0 ${size[0]} ${size[1]}`, role: "img",
     "aria-label": "The pipeline from the source to Kafka"});
   made.append(...parts);
