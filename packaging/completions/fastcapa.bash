@@ -7,7 +7,7 @@
 
 _shtab_fastcapa_subparsers=(capture read demo bench devices doctor)
 
-_shtab_fastcapa_capture_option_strings=(-h --help -i --interface -r --read --device --config --check -b --brokers -t --topic -X -F --kafka-config --producer --partition --drain-timeout -c --count --duration -s --snaplen -p --no-promiscuous-mode --promiscuous-mode --include-own-traffic --no-include-own-traffic --timestamps --headers --no-headers --restart --no-restart --fail-on-loss --no-fail-on-loss --rx-queues --rx-descriptors --rx-buffer-mb --rx-burst --rx-attempts --tx-ring --tx-workers --tx-burst --buffer-memory --lcores --oversubscribe --no-oversubscribe --report --xstats --no-xstats --log-format --log-level)
+_shtab_fastcapa_capture_option_strings=(-h --help -i --interface -r --read --device --config --check -b --brokers -t --topic -X -F --kafka-config --producer --partition --drain-timeout -c --count --duration -s --snaplen -p --no-promiscuous-mode --promiscuous-mode --include-own-traffic --no-include-own-traffic --timestamps --headers --no-headers --restart --no-restart --fail-on-loss --no-fail-on-loss --rx-queues --rx-descriptors --rx-buffer-mb --rx-burst --rx-attempts --tx-ring --tx-workers --tx-burst --buffer-memory --lcores --oversubscribe --no-oversubscribe --report --xstats --no-xstats --log-format --log-level --stats --stats-interval --metrics --metrics-token-file --metrics-certificate --metrics-key)
 _shtab_fastcapa_read_option_strings=(-h --help -b --brokers -t --topic -X -F --kafka-config -o --offset -w --write -c --count --verify --follow)
 _shtab_fastcapa_demo_option_strings=(-h --help -r --read --report)
 _shtab_fastcapa_bench_option_strings=(-h --help --producers --sizes --compression --partitions --partition --packets --runs --floor -b --brokers -t --topic -X -F --kafka-config --json --plot)
@@ -23,6 +23,9 @@ _shtab_fastcapa_capture___config_COMPGEN=_shtab_compgen_files
 _shtab_fastcapa_capture__F_COMPGEN=_shtab_compgen_files
 _shtab_fastcapa_capture___kafka_config_COMPGEN=_shtab_compgen_files
 _shtab_fastcapa_capture___report_COMPGEN=_shtab_compgen_files
+_shtab_fastcapa_capture___metrics_token_file_COMPGEN=_shtab_compgen_files
+_shtab_fastcapa_capture___metrics_certificate_COMPGEN=_shtab_compgen_files
+_shtab_fastcapa_capture___metrics_key_COMPGEN=_shtab_compgen_files
 _shtab_fastcapa_read__F_COMPGEN=_shtab_compgen_files
 _shtab_fastcapa_read___kafka_config_COMPGEN=_shtab_compgen_files
 _shtab_fastcapa_read__w_COMPGEN=_shtab_compgen_files
@@ -45,6 +48,7 @@ _shtab_fastcapa_capture___partition_choices=(sticky flow queue key)
 _shtab_fastcapa_capture___timestamps_choices=(source now)
 _shtab_fastcapa_capture___log_format_choices=(text json)
 _shtab_fastcapa_capture___log_level_choices=(error warning notice info)
+_shtab_fastcapa_capture___stats_choices=(auto live lines none)
 _shtab_fastcapa_bench___partition_choices=(sticky flow)
 _shtab_fastcapa_pos_0_choices=(capture read demo bench devices doctor)
 

@@ -7,9 +7,20 @@ from typing import Any
 from fastcapa.stats import Report, unaccounted
 
 # What tells the rows of a list apart.
-_IDENTITY = ("name", "role", "source", "queue", "worker")
+_IDENTITY = ("name", "role", "source", "queue", "worker", "node")
 # Numbers that are no counters: the newest is right, as it is of all that is no number.
-_NEWEST = ("schema", "queue", "worker", "lcore", "cycles_per_second")
+_NEWEST = (
+    "schema",
+    "queue",
+    "worker",
+    "lcore",
+    "cycles_per_second",
+    "node",
+    "connections",
+    "ring_queued",
+    "held",
+    "buffer_permille",
+)
 
 
 def combined(reports: Sequence[Report], *, restarts: int, outage_seconds: float) -> Report:
