@@ -50,6 +50,13 @@ enum fc_partition_choice {
 	FC_PARTITION_KEY,    // by Kafka's own hash of the key
 };
 
+// When spilled batches are forced to the disk.
+enum fc_spill_sync {
+	FC_SPILL_SYNC_NONE,     // when the kernel likes
+	FC_SPILL_SYNC_INTERVAL, // once a second, and before much has gathered
+	FC_SPILL_SYNC_BATCH,    // each before its memory is free
+};
+
 // Of the direct producer.
 struct fc_direct_config {
 	const char *client_id;
@@ -62,6 +69,9 @@ struct fc_direct_config {
 	uint32_t delivery_timeout_ms; // a batch that is not acknowledged by then has failed; 0: never
 	uint32_t retry_backoff_ms;    // before the same batch is sent again; doubles, with jitter, up to ..
 	uint32_t retry_backoff_max_ms;
+	const char *spill_directory; // for batches that Kafka does not take in time; NULL or "": none
+	uint64_t spill_bytes_max;    // in it, of all tx workers together
+	enum fc_spill_sync spill_sync;
 };
 
 struct fc_pipeline_config {

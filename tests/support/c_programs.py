@@ -13,6 +13,8 @@ NEEDS = {
     "compression": ["producer/record_batch.c", "error.c", "-lisal", "-llz4", "-lzstd"],
     "record_batch": ["-lisal"],
     "record_split": ["producer/record_batch.c", "producer/compression.c", "error.c", "-lisal", "-llz4", "-lzstd"],
+    "spill_files": ["producer/spill_format.c", "producer/record_batch.c", "error.c", "-lisal"],
+    "spill_format": ["-lisal"],
     "ticks": ["-lm"],
     "vlan": ["pkg-config:libdpdk"],
 }

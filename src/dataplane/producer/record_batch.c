@@ -5,9 +5,13 @@
 // Where the fields of a batch's header are, and what the CRC begins with.
 enum {
 	AT_LENGTH = 8,
+	AT_MAGIC = 16,
 	AT_CRC = 17,
 	AT_ATTRIBUTES = 21,
+	AT_BASE_CREATE = 27,
+	AT_MAX_CREATE = 35,
 	AT_PRODUCER = 43,
+	AT_RECORDS = 57,
 };
 
 enum {
@@ -77,6 +81,12 @@ void fc_record_batch_seal(struct fc_record_batch *b, enum fc_codec codec)
 	fc_put_u32(to, b->records);
 }
 
+static uint32_t crc_of(const uint8_t *batch, uint32_t bytes)
+{
+	// isa-l neither inverts the first value nor the last one, as CRC32C does.
+	return ~crc32_iscsi((uint8_t *)(uintptr_t)batch + AT_ATTRIBUTES, (int)(bytes - AT_ATTRIBUTES), UINT32_MAX);
+}
+
 void fc_record_batch_stamp(uint8_t *batch, uint32_t bytes, int64_t producer_id, int16_t epoch, int32_t base_sequence)
 {
 	uint8_t *to = batch + AT_PRODUCER;
@@ -84,6 +94,25 @@ void fc_record_batch_stamp(uint8_t *batch, uint32_t bytes, int64_t producer_id, 
 	to = fc_put_u64(to, (uint64_t)producer_id);
 	to = fc_put_u16(to, (uint16_t)epoch);
 	fc_put_u32(to, (uint32_t)base_sequence);
-	// isa-l neither inverts the first value nor the last one, as CRC32C does.
-	fc_put_u32(batch + AT_CRC, ~crc32_iscsi(batch + AT_ATTRIBUTES, (int)(bytes - AT_ATTRIBUTES), UINT32_MAX));
+	fc_put_u32(batch + AT_CRC, crc_of(batch, bytes));
+}
+
+uint32_t fc_record_batch_crc(const uint8_t *batch)
+{
+	return fc_get_u32(batch + AT_CRC);
+}
+
+bool fc_record_batch_load(struct fc_record_batch *b, uint32_t bytes)
+{
+	const uint8_t *from = b->start;
+
+	if (bytes < FC_RECORD_BATCH_HEADER_BYTES || bytes > b->capacity ||
+		fc_get_u32(from + AT_LENGTH) != bytes - AT_LENGTH - 4 || from[AT_MAGIC] != 2 ||
+		fc_record_batch_crc(from) != crc_of(from, bytes))
+		return false;
+	b->bytes = bytes;
+	b->records = fc_get_u32(from + AT_RECORDS);
+	b->base_create_ms = (int64_t)fc_get_u64(from + AT_BASE_CREATE);
+	b->max_create_ms = (int64_t)fc_get_u64(from + AT_MAX_CREATE);
+	return b->records > 0;
 }

@@ -5,6 +5,7 @@
 #ifndef FC_RECORD_BATCH_H
 #define FC_RECORD_BATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -100,5 +101,12 @@ void fc_record_batch_seal(struct fc_record_batch *b, enum fc_codec codec);
 
 // Writes who sends the sealed batch of `bytes` bytes and its CRC32C. May be done again, for a new epoch or sequence.
 void fc_record_batch_stamp(uint8_t *batch, uint32_t bytes, int64_t producer_id, int16_t epoch, int32_t base_sequence);
+
+// The CRC32C that a stamped batch carries.
+uint32_t fc_record_batch_crc(const uint8_t *batch);
+
+// Takes over the sealed and stamped batch of `bytes` bytes that lies at `b->start`. False when its header does not fit
+// that size, or its CRC32C its bytes.
+bool fc_record_batch_load(struct fc_record_batch *b, uint32_t bytes);
 
 #endif
