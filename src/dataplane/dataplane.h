@@ -122,16 +122,21 @@ struct fc_rx_counters {
 };
 
 struct fc_tx_counters {
-	uint64_t in;        // packets taken from the ring
-	uint64_t held;      // gauge: taken, not yet accepted by the producer
-	uint64_t refused;   // can never be sent: larger than the topic allows
-	uint64_t kafka_in;  // accepted by the producer
-	uint64_t delivered; // acknowledged by Kafka
-	uint64_t failed;    // given up, `abandoned` among them
-	uint64_t abandoned; // given up because the drain's time was over
-	uint64_t bytes;     // of the values in kafka_in
-	uint64_t batches;   // Produce requests sent (up to a fifth of a second behind while running)
-	uint64_t retries;   // messages sent again (likewise)
+	uint64_t in;             // packets taken from the ring
+	uint64_t held;           // gauge: taken, not yet accepted by the producer
+	uint64_t refused;        // can never be sent: larger than the topic allows
+	uint64_t kafka_in;       // accepted by the producer
+	uint64_t recovered;      // found on the disk, of an earlier run: they come in here too
+	uint64_t spilled;        // gauge: on the disk, and not read back
+	uint64_t delivered;      // acknowledged by Kafka
+	uint64_t failed;         // given up, `abandoned` among them
+	uint64_t abandoned;      // given up because the drain's time was over
+	uint64_t bytes;          // of the values in kafka_in
+	uint64_t batches;        // Produce requests sent (up to a fifth of a second behind while running)
+	uint64_t retries;        // messages sent again (likewise)
+	uint64_t spill_written;  // ever, by this run
+	uint64_t spill_replayed; // read back
+	uint64_t spill_refusals; // times that writing stopped: no room in spill_bytes_max, or the disk has failed
 	// gauge: how much of what the producer may hold for Kafka is in use: direct, its batches; librdkafka, its queue
 	uint64_t buffer_permille;
 };

@@ -22,6 +22,7 @@
 #include "packet.h"
 #include "producer/direct.h"
 #include "producer/producer.h"
+#include "producer/spill_files.h"
 #include "producer/topic.h"
 #include "ring/tx_ring.h"
 #include "rx/rx_worker.h"
@@ -46,7 +47,8 @@ struct fc_pipeline {
 	struct lane *lanes; // owned, one per rx queue of all sources
 	uint16_t lane_count;
 	struct fc_rx_budget budget;
-	struct fc_topic topic; // of the direct producers
+	struct fc_topic topic;            // of the direct producers
+	struct fc_spill_directory *spill; // owned, of the direct producers; NULL: none
 	struct fc_events events;
 	// Control thread only.
 	struct fc_clock_steps clock;
@@ -133,12 +135,14 @@ struct fc_pipeline *fc_pipeline_create(const struct fc_pipeline_config *config)
 	p->config.topic = copy_string(config->topic);
 	p->config.properties = copy_properties(config->properties, config->property_count);
 	p->config.direct.client_id = copy_string(config->direct.client_id);
+	p->config.direct.spill_directory = copy_string(config->direct.spill_directory);
 	p->budget.limited = config->count > 0;
 	atomic_init(&p->budget.left, config->count);
 	atomic_init(&p->stop, false);
 	atomic_init(&p->give_up_ns, INT64_MAX);
 	if (p->config.filter == NULL || p->config.topic == NULL || p->config.properties == NULL ||
-		p->config.direct.client_id == NULL || fc_topic_open(&p->topic) != 0) {
+		p->config.direct.client_id == NULL || p->config.direct.spill_directory == NULL ||
+		fc_topic_open(&p->topic) != 0) {
 		fc_error(ENOMEM, "out of memory");
 		fc_pipeline_close(p);
 		return NULL;
@@ -180,7 +184,7 @@ static struct fc_producer *make_producer(
 {
 	switch (p->config.producer) {
 	case FC_PRODUCER_DIRECT:
-		return fc_producer_direct(&p->config, place, &p->topic, counters, &p->events);
+		return fc_producer_direct(&p->config, place, &p->topic, p->spill, counters, &p->events);
 	case FC_PRODUCER_LIBRDKAFKA:
 		return fc_producer_librdkafka(&p->config, place, counters, &p->events);
 	}
@@ -240,6 +244,25 @@ static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, 
 	return error;
 }
 
+static int open_spill_directory(struct fc_pipeline *p, uint16_t workers)
+{
+	const struct fc_direct_config *config = &p->config.direct;
+	int error;
+
+	if (p->config.producer != FC_PRODUCER_DIRECT || config->spill_directory[0] == '\0')
+		return 0;
+	p->spill = calloc(1, sizeof *p->spill);
+	if (p->spill == NULL)
+		return fc_error(ENOMEM, "out of memory");
+	error = fc_spill_directory_open(
+		p->spill, config->spill_directory, config->spill_bytes_max, config->spill_sync, workers);
+	if (error != 0) {
+		free(p->spill);
+		p->spill = NULL;
+	}
+	return error;
+}
+
 static int make_lanes(struct fc_pipeline *p)
 {
 	uint16_t total = 0, source, queue;
@@ -250,6 +273,7 @@ static int make_lanes(struct fc_pipeline *p)
 	p->lanes = calloc(total + 1u, sizeof *p->lanes);
 	if (p->lanes == NULL)
 		return fc_error(ENOMEM, "out of memory");
+	error = open_spill_directory(p, (uint16_t)(total * p->config.tx_workers));
 	for (source = 0; source < p->source_count; source++)
 		for (queue = 0; error == 0 && queue < p->sources[source].rx_queues; queue++)
 			error = make_lane(p, &p->lanes[p->lane_count++], source, queue);
@@ -585,12 +609,16 @@ uint64_t fc_pipeline_close(struct fc_pipeline *p)
 	for (lane = 0; lane < p->lane_count; lane++)
 		close_lane(p, &p->lanes[lane]);
 	free(p->lanes);
+	if (p->spill != NULL)
+		fc_spill_directory_close(p->spill);
+	free(p->spill);
 	for (k = 0; k < p->source_count; k++)
 		missing += fc_source_close(&p->sources[k]);
 	free_properties(p->config.properties, p->config.property_count);
 	free((void *)(uintptr_t)p->config.filter);
 	free((void *)(uintptr_t)p->config.topic);
 	free((void *)(uintptr_t)p->config.direct.client_id);
+	free((void *)(uintptr_t)p->config.direct.spill_directory);
 	fc_topic_close(&p->topic);
 	fc_events_destroy(&p->events);
 	free(p);

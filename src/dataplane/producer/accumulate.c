@@ -24,6 +24,9 @@ enum {
 	OPEN_SHARE = 8,
 };
 
+// What has to queue behind spilled batches stays open so long, for larger batches.
+#define QUEUE_OPEN_NS FC_NS_PER_S
+
 static void copy_value(uint8_t *to, const struct rte_mbuf *m)
 {
 	for (; m != NULL; m = m->next) {
@@ -80,8 +83,12 @@ static void seal(struct fc_direct *d, struct fc_batch *batch)
 
 static struct fc_batch *open_batch(struct fc_direct *d, int32_t partition, const struct fc_record *record)
 {
-	struct fc_batch *batch = fc_batch_take(&d->pool, fc_record_batch_bytes_max(record));
+	uint64_t bytes = fc_record_batch_bytes_max(record);
+	struct fc_batch *batch;
 
+	if (d->spill != NULL && fc_spill_keeps(d, bytes))
+		return NULL;
+	batch = fc_batch_take(&d->pool, bytes);
 	if (batch == NULL)
 		return NULL;
 	// The topic's limit may have become smaller since the pool was made.
@@ -103,11 +110,12 @@ static int32_t choose(const struct fc_direct *d, const struct rte_mbuf *m, uint6
 // Those that are open hold memory without moving: the oldest that can goes out now.
 static void make_room(struct fc_direct *d)
 {
+	bool to_disk = d->spill != NULL && fc_spill_can_write(d);
 	struct fc_batch *batch;
 
 	TAILQ_FOREACH(batch, &d->open, link)
 	{
-		if (!fc_deliver_would_wait(d, batch->partition)) {
+		if (to_disk || !fc_deliver_would_wait(d, batch->partition)) {
 			seal(d, batch);
 			return;
 		}
@@ -204,6 +212,8 @@ static bool stays_open(const struct fc_direct *d, const struct fc_batch *batch)
 {
 	int64_t age_max_ns = d->config->direct.delivery_timeout_ms * FC_NS_PER_MS / OPEN_SHARE;
 
+	if (d->spill != NULL && fc_spill_is_behind(d))
+		return d->now_ns - batch->opened_ns < QUEUE_OPEN_NS;
 	if (age_max_ns > 0 && d->now_ns - batch->opened_ns >= age_max_ns)
 		return false;
 	return fc_deliver_would_wait(d, batch->partition);
@@ -225,7 +235,7 @@ void fc_accumulate_linger(struct fc_direct *d, bool all)
 		if (!look_behind)
 			break;
 		d->linger_tick_ns = d->now_ns + LINGER_TICK_NS;
-		if (batch->partition == d->sticky)
+		if (batch->partition == d->sticky && (d->spill == NULL || !fc_spill_is_behind(d)))
 			d->sticky = next_sticky(d, d->sticky);
 	}
 }

@@ -55,6 +55,7 @@ int fc_batch_pool_open(
 			(unsigned long long)(fixed + ORDINARY_MIN * slot_bytes(batch_bytes)));
 	count = (buffer_bytes - fixed) / slot_bytes(batch_bytes);
 	pool->count = (uint32_t)count;
+	pool->large_count = larges;
 	pool->memory_bytes = fixed + count * slot_bytes(batch_bytes);
 	pool->batches = calloc(count + larges, sizeof *pool->batches);
 	// Populated: a page fault in the worker's loop would be a wait.
@@ -97,9 +98,11 @@ static struct fc_batch *take(struct fc_batch_pool *pool, struct fc_batch_list *l
 		return NULL;
 	TAILQ_REMOVE(list, batch, link);
 	pool->free_count -= !batch->large;
+	pool->free_large_count -= batch->large;
 	batch->sequenced = false;
 	batch->sent = false;
 	batch->perhaps_written = false;
+	batch->origin = NULL;
 	fc_record_batch_open(&batch->records, batch->memory + FC_PRODUCE_PARTITION_HEAD_BYTES, batch->capacity);
 	return batch;
 }
@@ -118,6 +121,13 @@ uint32_t fc_batch_pool_permille(const struct fc_batch_pool *pool)
 	return (uint32_t)((uint64_t)RTE_MIN(pool->count - pool->free_count, most) * 1000 / most);
 }
 
+uint32_t fc_batch_available(const struct fc_batch_pool *pool, bool large)
+{
+	if (large)
+		return pool->free_large_count;
+	return pool->free_count > KEPT_BATCHES ? pool->free_count - KEPT_BATCHES : 0;
+}
+
 bool fc_batch_kept_whole(const struct fc_batch_pool *pool)
 {
 	return pool->free_count >= KEPT_BATCHES;
@@ -131,6 +141,7 @@ struct fc_batch *fc_batch_take_kept(struct fc_batch_pool *pool)
 void fc_batch_give_back(struct fc_batch_pool *pool, struct fc_batch *batch)
 {
 	pool->free_count += !batch->large;
+	pool->free_large_count += batch->large;
 	if (batch->large)
 		TAILQ_INSERT_HEAD(&pool->free_large, batch, link);
 	else

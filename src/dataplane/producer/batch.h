@@ -14,6 +14,8 @@
 #include "produce.h"
 #include "record_batch.h"
 
+struct fc_spill_origin;
+
 struct fc_batch {
 	TAILQ_ENTRY(fc_batch) link; // of the one list that it is in
 	uint8_t *memory;            // of the pool: the head of its partition in a request, then the record batch
@@ -26,9 +28,10 @@ struct fc_batch {
 	uint64_t order;    // of sealing, within its partition; the next one's is `span` more
 	uint64_t span;     // room for the halves that it may have to be split into
 	int32_t base_sequence;
-	bool sequenced;       // its packets have sequence numbers
-	bool sent;            // at least once, whatever came of it
-	bool perhaps_written; // nobody has told yet
+	bool sequenced;                 // its packets have sequence numbers
+	bool sent;                      // at least once, whatever came of it
+	bool perhaps_written;           // nobody has told yet
+	struct fc_spill_origin *origin; // where it was read back from, or NULL
 };
 
 TAILQ_HEAD(fc_batch_list, fc_batch);
@@ -39,8 +42,8 @@ struct fc_batch_pool {
 	uint64_t memory_bytes;
 	// The last one returned is the first one taken: its memory is in the cache.
 	struct fc_batch_list free, free_large;
-	uint32_t count;       // of ordinary ones
-	uint32_t free_count;  // of those
+	uint32_t count, large_count; // ordinary ones and large ones, in use or not
+	uint32_t free_count, free_large_count;
 	uint32_t batch_bytes; // capacity of an ordinary one
 	uint32_t large_bytes; // of a large one; 0: ordinary ones hold every record
 	uint8_t *spare;       // room for one more batch: the target of compression
@@ -61,6 +64,9 @@ struct fc_batch *fc_batch_take(struct fc_batch_pool *pool, uint64_t bytes);
 
 // How full the pool is, in thousandths of what packets can have: 1000 when fc_batch_take() gives no more. The worker.
 uint32_t fc_batch_pool_permille(const struct fc_batch_pool *pool);
+
+// How many fc_batch_take() would give now, ordinary or large ones. The worker.
+uint32_t fc_batch_available(const struct fc_batch_pool *pool, bool large);
 
 // An ordinary batch for a half of a split one, of those that are kept for that too, or NULL.
 struct fc_batch *fc_batch_take_kept(struct fc_batch_pool *pool);

@@ -147,13 +147,21 @@ bool fc_deliver_would_wait(const struct fc_direct *d, int32_t partition)
 	return route->broker->connection.transport == NULL && route->broker->asked;
 }
 
-void fc_deliver(struct fc_direct *d, struct fc_batch *batch)
+void fc_deliver_admit(struct fc_direct *d, struct fc_batch *batch)
 {
 	struct fc_route *route = &d->routes[batch->partition];
 
 	fc_partition_add(&route->order, batch, &d->identity);
 	if (route->place == FC_ROUTE_IDLE)
 		place(d, route);
+}
+
+void fc_deliver(struct fc_direct *d, struct fc_batch *batch)
+{
+	if (d->spill != NULL && fc_spill_wants(d))
+		fc_spill_add(d, batch);
+	else
+		fc_deliver_admit(d, batch);
 }
 
 // ---- the topic ------------------------------------------------------------------------------------------------------
@@ -216,6 +224,8 @@ static void settle(struct fc_direct *d, struct fc_batch *batch, uint64_t *counte
 {
 	fc_counter_add(counter, batch->records.records);
 	d->settled += batch->records.records;
+	if (batch->origin != NULL)
+		fc_spill_settled(d, batch);
 	fc_batch_give_back(&d->pool, batch);
 }
 
@@ -277,6 +287,7 @@ static bool split(struct fc_direct *d, struct fc_route *route, struct fc_batch *
 	if (done) {
 		first->partition = second->partition = batch->partition;
 		first->opened_ns = second->opened_ns = batch->opened_ns;
+		first->origin = second->origin = batch->origin;
 		fc_accumulate_seal(d, first);
 		fc_accumulate_seal(d, second);
 		done = fc_partition_split(&route->order, batch, first, second);

@@ -30,6 +30,8 @@ static unsigned round_of(struct fc_direct *d, bool seal_all)
 	d->now_ns = fc_monotonic_ns();
 	d->settled = 0;
 	fc_accumulate_linger(d, seal_all);
+	if (d->spill != NULL)
+		fc_spill_round(d);
 	fc_deliver_round(d);
 	fc_counter_set(&d->base.counters->buffer_permille, fc_batch_pool_permille(&d->pool));
 	return (unsigned)d->settled;
@@ -48,7 +50,7 @@ static bool direct_flush(struct fc_producer *p, int timeout_ms)
 	for (;;) {
 		unsigned settled = round_of(d, true);
 
-		if (fc_producer_in_flight(p) == 0)
+		if (fc_producer_in_flight(p) == 0 && p->counters->spilled == 0)
 			return true;
 		if (d->now_ns >= deadline_ns)
 			return false;
@@ -60,12 +62,16 @@ static bool direct_flush(struct fc_producer *p, int timeout_ms)
 static void direct_abandon(struct fc_producer *p)
 {
 	struct fc_direct *d = (struct fc_direct *)p;
-	uint64_t left = fc_producer_in_flight(p);
+	uint64_t failed = p->counters->failed;
 
 	fc_accumulate_linger(d, true);
+	if (d->spill != NULL)
+		fc_spill_keep(d);
 	fc_deliver_abandon(d);
+	// Nothing, unless a disk does not answer.
+	fc_counter_add(&p->counters->failed, fc_producer_in_flight(p));
+	fc_counter_add(&p->counters->abandoned, p->counters->failed - failed);
 	fc_counter_set(&p->counters->buffer_permille, 0);
-	fc_counter_add(&p->counters->abandoned, left);
 }
 
 static void direct_close(struct fc_producer *p)
@@ -81,6 +87,7 @@ static void direct_close(struct fc_producer *p)
 		fc_transport_close(d->brokers[k].next);
 		fc_connection_destroy(&d->brokers[k].connection);
 	}
+	fc_spill_close(d->spill);
 	fc_compressor_close(d->compressor);
 	fc_decompressor_close(d->decompressor);
 	fc_batch_pool_close(&d->pool);
@@ -112,16 +119,27 @@ static uint32_t open_at_once(const struct fc_direct *d)
 	return 1;
 }
 
-static int open_parts(struct fc_direct *d)
+// What is written to the disk should not take all memory at once: smaller batches, if there is little.
+enum { SPILL_SHARES = 8 };
+
+static int open_spill(struct fc_direct *d, struct fc_spill_directory *directory)
+{
+	if (directory == NULL)
+		return 0;
+	d->spill = fc_spill_open(d, directory, open_at_once(d));
+	return d->spill != NULL ? 0 : -EINVAL;
+}
+
+static int open_parts(struct fc_direct *d, struct fc_spill_directory *spill)
 {
 	const struct fc_direct_config *config = &d->config->direct;
-	uint32_t topic_bytes = atomic_load(&d->topic->batch_bytes_max), batch_bytes, k;
+	uint32_t topic_bytes = atomic_load(&d->topic->batch_bytes_max), batch_bytes, shares, k;
 	int error;
 
 	if (atomic_load(&d->topic->generation) == 0)
 		return fc_error(EINVAL, "the direct producer starts with the topic's metadata");
-	batch_bytes =
-		fc_batch_bytes(config->buffer_bytes, RTE_MIN(config->batch_bytes_max, topic_bytes), open_at_once(d));
+	shares = spill != NULL ? RTE_MAX(open_at_once(d), (uint32_t)SPILL_SHARES) : open_at_once(d);
+	batch_bytes = fc_batch_bytes(config->buffer_bytes, RTE_MIN(config->batch_bytes_max, topic_bytes), shares);
 	d->routes = calloc(FC_PARTITIONS_MAX, sizeof *d->routes);
 	d->brokers = calloc(FC_BROKERS_MAX, sizeof *d->brokers);
 	if (d->routes == NULL || d->brokers == NULL)
@@ -136,14 +154,19 @@ static int open_parts(struct fc_direct *d)
 			RTE_MIN(topic_bytes, (uint32_t)(FC_FRAME_BYTES_MAX + RECORD_OVERHEAD_BYTES)));
 	if (error == 0 && config->codec != FC_CODEC_NONE) {
 		d->compressor = fc_compressor_create((enum fc_codec)config->codec, config->codec_level, batch_bytes);
-		d->decompressor = fc_decompressor_create((enum fc_codec)config->codec);
-		error = d->compressor != NULL && d->decompressor != NULL ? 0 : -EINVAL;
+		error = d->compressor != NULL ? 0 : -EINVAL;
 	}
-	return error;
+	if (error == 0 && (config->codec != FC_CODEC_NONE || spill != NULL)) {
+		// An earlier run may have compressed otherwise what it has left.
+		d->decompressor = fc_decompressor_create(spill != NULL ? FC_CODEC_NONE : (enum fc_codec)config->codec);
+		error = d->decompressor != NULL ? 0 : -EINVAL;
+	}
+	return error == 0 ? open_spill(d, spill) : error;
 }
 
 struct fc_producer *fc_producer_direct(const struct fc_pipeline_config *config, const struct fc_producer_place *place,
-	const struct fc_topic *topic, struct fc_tx_counters *counters, struct fc_events *events)
+	const struct fc_topic *topic, struct fc_spill_directory *spill, struct fc_tx_counters *counters,
+	struct fc_events *events)
 {
 	struct fc_direct *d = calloc(1, sizeof *d);
 
@@ -158,7 +181,7 @@ struct fc_producer *fc_producer_direct(const struct fc_pipeline_config *config, 
 	d->random = 2463534242u + place->worker; // any but 0
 	TAILQ_INIT(&d->open);
 	TAILQ_INIT(&d->held);
-	if (open_parts(d) != 0) {
+	if (open_parts(d, spill) != 0) {
 		direct_close(&d->base);
 		return NULL;
 	}

@@ -13,10 +13,13 @@
 #include "topic.h"
 #include "transport.h"
 
-// A direct producer for tx worker number `worker`, or NULL with fc_error(). `config` and `topic` are borrowed until it
-// is closed. Control thread.
+struct fc_spill_directory;
+
+// A direct producer for tx worker number `worker`, or NULL with fc_error(). `config`, `topic` and `spill` (NULL: none)
+// are borrowed until it is closed. Control thread.
 struct fc_producer *fc_producer_direct(const struct fc_pipeline_config *config, const struct fc_producer_place *place,
-	const struct fc_topic *topic, struct fc_tx_counters *counters, struct fc_events *events);
+	const struct fc_topic *topic, struct fc_spill_directory *spill, struct fc_tx_counters *counters,
+	struct fc_events *events);
 
 // The mailboxes. Control thread; false: nothing is asked, or the worker has not collected the last letters yet.
 bool fc_direct_next_ask(struct fc_producer *p, struct fc_direct_ask *ask);

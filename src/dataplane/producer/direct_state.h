@@ -10,6 +10,7 @@
 #include "mailbox.h"
 #include "partition.h"
 #include "record_split.h"
+#include "spill.h"
 #include "topic.h"
 
 struct fc_broker;
@@ -74,6 +75,8 @@ struct fc_direct {
 	int32_t sticky;            // the partition that is filled now
 	int64_t linger_tick_ns;    // monotonic: batches behind one that stays open are looked at then
 
+	struct fc_spill *spill; // owned; NULL: none
+
 	// Delivering.
 	struct fc_route *routes; // FC_PARTITIONS_MAX, zero pages until they are used
 	int32_t partitions;      // of those in use
@@ -102,8 +105,10 @@ void fc_accumulate_linger(struct fc_direct *d, bool all);
 
 // deliver.c: follows the first publication of the topic; later ones are followed by fc_deliver().
 void fc_deliver_begin(struct fc_direct *d);
-// A sealed batch is on its way from here on.
+// A sealed batch is on its way from here on, or queued for the disk.
 void fc_deliver(struct fc_direct *d, struct fc_batch *batch);
+// A sealed batch that nothing is queued before gets its sequence number and is on its way.
+void fc_deliver_admit(struct fc_direct *d, struct fc_batch *batch);
 // One round: letters, answers, what has to be sent (again), time-outs.
 void fc_deliver_round(struct fc_direct *d);
 // Whether the partition is worth filling: its leader is known, it is not held, and what was sealed for it is sent.

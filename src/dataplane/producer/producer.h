@@ -43,7 +43,9 @@ struct fc_producer {
 
 static inline uint64_t fc_producer_in_flight(const struct fc_producer *p)
 {
-	return p->counters->kafka_in - p->counters->delivered - p->counters->failed;
+	const struct fc_tx_counters *c = p->counters;
+
+	return c->kafka_in + c->recovered - c->spilled - c->delivered - c->failed;
 }
 
 // Which tx worker a producer works for.

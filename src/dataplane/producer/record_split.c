@@ -20,9 +20,9 @@ struct fc_decompressor *fc_decompressor_create(enum fc_codec codec)
 	struct fc_decompressor *d = calloc(1, sizeof *d);
 	bool open = d != NULL;
 
-	if (open && codec == FC_CODEC_LZ4)
+	if (open && codec != FC_CODEC_ZSTD)
 		open = !LZ4F_isError(LZ4F_createDecompressionContext(&d->lz4, LZ4F_VERSION));
-	else if (open && codec == FC_CODEC_ZSTD)
+	if (open && codec != FC_CODEC_LZ4)
 		open = (d->zstd = ZSTD_createDCtx()) != NULL;
 	if (open)
 		return d;

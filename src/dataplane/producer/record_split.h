@@ -8,7 +8,8 @@
 
 struct fc_decompressor;
 
-// A decompressor for batches of this codec. NULL with fc_error(); harmless to close. Its memory is made here.
+// A decompressor for batches of this codec; FC_CODEC_NONE: of every one. NULL with fc_error(); harmless to close. Its
+// memory is made here.
 struct fc_decompressor *fc_decompressor_create(enum fc_codec codec);
 void fc_decompressor_close(struct fc_decompressor *d);
 
