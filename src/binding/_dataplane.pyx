@@ -23,6 +23,11 @@ PARTITIONS = {
     "key": c.FC_PARTITION_KEY,
 }
 CODECS = {"none": 0, "lz4": 3, "zstd": 4}  # as in the attributes of a record batch
+SPILL_SYNCS = {
+    "none": c.FC_SPILL_SYNC_NONE,
+    "interval": c.FC_SPILL_SYNC_INTERVAL,
+    "batch": c.FC_SPILL_SYNC_BATCH,
+}
 NEEDS = {
     int(c.FC_NEED_CONNECTION): "connection",
     int(c.FC_NEED_TOPIC): "topic",
@@ -246,12 +251,17 @@ cdef dict tx_counters(const c.fc_tx_counters *tx):
         "held": tx.held,
         "refused": tx.refused,
         "kafka_in": tx.kafka_in,
+        "recovered": tx.recovered,
+        "spilled": tx.spilled,
         "delivered": tx.delivered,
         "failed": tx.failed,
         "abandoned": tx.abandoned,
         "bytes": tx.bytes,
         "batches": tx.batches,
         "retries": tx.retries,
+        "spill_written": tx.spill_written,
+        "spill_replayed": tx.spill_replayed,
+        "spill_refusals": tx.spill_refusals,
         "buffer_permille": tx.buffer_permille,
     }
 
@@ -317,7 +327,7 @@ cdef class Pipeline:
         config.property_count = len(properties)
         config.partition = PARTITIONS[partition]
         config.producer = c.FC_PRODUCER_LIBRDKAFKA if direct is None else c.FC_PRODUCER_DIRECT
-        client_id = b""
+        client_id = spill_directory = b""
         config.direct = c.fc_direct_config()
         if direct is not None:
             client_id = direct["client_id"].encode()
@@ -330,7 +340,11 @@ cdef class Pipeline:
             config.direct.delivery_timeout_ms = direct["delivery_timeout_ms"]
             config.direct.retry_backoff_ms = direct["retry_backoff_ms"]
             config.direct.retry_backoff_max_ms = direct["retry_backoff_max_ms"]
+            spill_directory = direct["spill_directory"].encode("utf-8", "surrogateescape")
+            config.direct.spill_bytes_max = direct["spill_bytes_max"]
+            config.direct.spill_sync = SPILL_SYNCS[direct["spill_sync"]]
         config.direct.client_id = client_id
+        config.direct.spill_directory = spill_directory
         self.p = c.fc_pipeline_create(&config)
         free(<void *>pairs)
         if self.p == NULL:

@@ -36,6 +36,11 @@ cdef extern from "dataplane.h" nogil:
         FC_PARTITION_QUEUE
         FC_PARTITION_KEY
 
+    enum fc_spill_sync:
+        FC_SPILL_SYNC_NONE
+        FC_SPILL_SYNC_INTERVAL
+        FC_SPILL_SYNC_BATCH
+
     struct fc_direct_config:
         const char *client_id
         int codec
@@ -47,6 +52,9 @@ cdef extern from "dataplane.h" nogil:
         uint32_t delivery_timeout_ms
         uint32_t retry_backoff_ms
         uint32_t retry_backoff_max_ms
+        const char *spill_directory
+        uint64_t spill_bytes_max
+        fc_spill_sync spill_sync
 
     struct fc_pipeline_config:
         uint16_t rx_burst
@@ -94,12 +102,17 @@ cdef extern from "dataplane.h" nogil:
         uint64_t held
         uint64_t refused
         uint64_t kafka_in
+        uint64_t recovered
+        uint64_t spilled
         uint64_t delivered
         uint64_t failed
         uint64_t abandoned
         uint64_t bytes
         uint64_t batches
         uint64_t retries
+        uint64_t spill_written
+        uint64_t spill_replayed
+        uint64_t spill_refusals
         uint64_t buffer_permille
 
     struct fc_worker_row:

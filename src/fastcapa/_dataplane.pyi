@@ -56,6 +56,9 @@ class DirectSettings(TypedDict):
     delivery_timeout_ms: int
     retry_backoff_ms: int
     retry_backoff_max_ms: int
+    spill_directory: str
+    spill_bytes_max: int
+    spill_sync: str
 
 class Pipeline:
     def __init__(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from fastcapa import _dataplane, own_traffic, plan
+from fastcapa import _dataplane, own_traffic, plan, spill
 from fastcapa._pcap import CaptureFileError, CaptureReader
 from fastcapa.channel import Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
@@ -108,7 +108,9 @@ class Capture:
         """Return the plan and the times, ns, of the first frames of files."""
         config = self._config
         check(config)
-        direct = choose_producer(config)[0] == "direct"
+        producer, why = choose_producer(config)
+        direct = producer == "direct"
+        spill.check(config, producer, why)
         the_plan = plan.make(config, machine, plan.source_nodes(config), direct=direct)
         return the_plan, [time for source in config.sources if (time := self._check_source(source)) is not None]
 

@@ -3,11 +3,12 @@
 The command line's options have the same names with `_` for `-`; what is said here of a limit is what a user is told.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fastcapa import cpu_list, listen_address
 from fastcapa.errors import UsageError
@@ -15,6 +16,26 @@ from fastcapa.errors import UsageError
 SNAPLEN_MAX = 262_144  # libpcap's limit for Ethernet; the data plane's FC_FRAME_BYTES_MAX
 # Of frames made in memory: Ethernet's smallest, and one packet buffer.
 FRAME_BYTES_MIN, FRAME_BYTES_MAX = 60, 2048
+
+
+# A segment of 1 MiB for each of 16.
+SPILL_BYTES_MIN = 16 << 20
+
+_SIZE = re.compile(r"([0-9]+) *([kmgt]?)(i?b)?", re.IGNORECASE)
+
+
+def _size(value: object) -> object:
+    """Return the bytes of "512M" or "10G", as dd and systemd take it: powers of 1024."""
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("a size is needed, such as 512M or 10G")
+    number, unit, _ = match.groups()
+    return int(number) << 10 * " kmgt".index(unit.lower() or " ")
+
+
+Size = Annotated[int, BeforeValidator(_size)]
 
 
 class SourceKind(StrEnum):
@@ -56,6 +77,12 @@ class CaptureConfig(BaseModel):
     producer: Literal["auto", "direct", "librdkafka"] = "auto"
     buffer_memory: int = Field(64, ge=1, le=1 << 20)
     """Of each tx worker of the direct producer, MiB."""
+    spill: str | None = Field(None, min_length=1, max_length=4095)
+    """Directory for batches of the direct producer that Kafka does not take in time; None: the ring drops instead."""
+    spill_max: Size = Field(1 << 30, ge=SPILL_BYTES_MIN, le=1 << 50)
+    """Bytes in that directory, of all tx workers together."""
+    spill_sync: Literal["none", "interval", "batch"] = "interval"
+    """When they are forced to the disk: when the kernel likes, once a second, each."""
     filter: str = Field("", max_length=4095)
     """pcap-filter(7); empty: every packet."""
 

@@ -109,6 +109,7 @@ class Engine:
         if self._settings.producer == "librdkafka":
             return None
         settings = direct_settings(config.properties)
+        spills = config.spill is not None
         return {
             "client_id": settings.client_id,
             "codec": settings.codec,
@@ -117,9 +118,13 @@ class Engine:
             "batch_bytes_max": settings.batch_bytes_max,
             "buffer_bytes": config.buffer_memory << 20,
             "request_timeout_ms": settings.request_timeout_ms,
-            "delivery_timeout_ms": settings.delivery_timeout_ms,
+            # What can wait on the disk is never too old.
+            "delivery_timeout_ms": 0 if spills else settings.delivery_timeout_ms,
             "retry_backoff_ms": settings.retry_backoff_ms,
             "retry_backoff_max_ms": settings.retry_backoff_max_ms,
+            "spill_directory": config.spill or "",
+            "spill_bytes_max": config.spill_max,
+            "spill_sync": config.spill_sync,
         }
 
     def _make_control(self, pipeline: _dataplane.Pipeline) -> "Control | None":

@@ -4,10 +4,11 @@
     rx.in      = rx.filtered + rx.ring_full_drops + rx.out
     rx.out     = tx.in + tx.ring_queued
     tx.in      = kafka.in + tx.held + tx.refused
-    kafka.in   = kafka.delivered + kafka.failed + kafka.in_flight
+    kafka.in + kafka.recovered = kafka.delivered + kafka.failed + kafka.in_flight + kafka.spilled
 
-`unaccounted` is what is left of source.in when every named term is taken off. In a snapshot of a running pipeline it
-may differ from 0 by the packets that moved while it was taken; after a drain it is 0.
+`recovered` came in in an earlier run and was found on the disk (--spill); `spilled` is there now. `unaccounted` is what
+is left of source.in, and of what was recovered, when every named term is taken off. In a snapshot of a running pipeline
+it may differ from 0 by the packets that moved while it was taken; after a drain it is 0.
 
 An engine that dies takes along what was on its way, as of its last snapshot: `lost_with_engine`, by hop, stands on the
 right side of each line above. What it did after that snapshot, and what passed until the next engine ran, nobody knows:
@@ -51,14 +52,18 @@ def report(
         },
         "kafka": {
             "in": sent["kafka_in"],
+            "recovered": sent["recovered"],
             "delivered": sent["delivered"],
             "failed": sent["failed"],
             "abandoned": sent["abandoned"],  # those of `failed` that the end of the drain left
-            "in_flight": sent["kafka_in"] - sent["delivered"] - sent["failed"],
+            "in_flight": sent["kafka_in"] + sent["recovered"] - sent["spilled"] - sent["delivered"] - sent["failed"],
+            "spilled": sent["spilled"],
             "bytes": sent["bytes"],
             "batches": sent["batches"],
             "retries": sent["retries"],
         },
+        # Packets that were written to the disk and read back, ever; times that writing stopped.
+        "spill": {key: sent[f"spill_{key}"] for key in ("written", "replayed", "refusals")},
         # Of several engines in a row (--restart); see combined.py.
         "restarts": 0,
         "outage_seconds": 0.0,
@@ -75,8 +80,8 @@ def report(
 def unaccounted(snapshot: Report) -> int:
     """Return how many packets no counter explains."""
     source, rx, tx, kafka = (snapshot[part] for part in ("source", "rx", "tx", "kafka"))
-    waiting = tx["ring_queued"] + tx["held"] + kafka["in_flight"]
-    return int(source["in"] - lost(snapshot) - rx["filtered"] - kafka["delivered"] - waiting)
+    waiting = tx["ring_queued"] + tx["held"] + kafka["in_flight"] + kafka["spilled"]
+    return int(source["in"] + kafka["recovered"] - lost(snapshot) - rx["filtered"] - kafka["delivered"] - waiting)
 
 
 def losses(snapshot: Report) -> dict[str, int]:
@@ -137,6 +142,12 @@ def closing_lines(snapshot: Report) -> list[str]:
         f"{kafka['delivered']} packets delivered, {kafka['failed']} failed"
         f" ({kafka['abandoned']} given up at the end), {tx['refused']} refused as too large",
     ]
+    if kafka["recovered"]:
+        lines.append(f"{kafka['recovered']} packets of an earlier run were on the disk")
+    if kafka["spilled"]:
+        lines.append(
+            f"{kafka['spilled']} packets are left on the disk: the next run with the same --spill delivers them"
+        )
     if rx["time_clamped"]:
         lines.append(f"{rx['time_clamped']} packets dated in the future: CreateTime set to now, key kept")
     # All sources that the system clock stamps count the same steps.

@@ -17,7 +17,7 @@ def print_counters(report: Report, console: Console) -> None:
         ("rx worker", rx["in"], rx["out"], {key: rx[key] for key in ("filtered", "ring_full_drops")}),
         ("tx ring", rx["out"], tx["in"], {"queued": tx["ring_queued"]}),
         ("tx worker", tx["in"], kafka["in"], {"held": tx["held"], "refused": tx["refused"]}),
-        ("Kafka", kafka["in"], kafka["delivered"], {key: kafka[key] for key in ("in_flight", "failed")}),
+        ("Kafka", kafka["in"], kafka["delivered"], {key: kafka[key] for key in ("in_flight", "spilled", "failed")}),
     )
     for name, packets_in, packets_out, rest in hops:
         causes = ", ".join(f"{value:,} {key}" for key, value in rest.items() if value) or "-"

@@ -8,7 +8,8 @@ from fastcapa.rows import SourceRow, WorkerRow
 RX = {"in": 980, "out": 900, "bytes": 90_000, "filtered": 50, "truncated": 3, "time_clamped": 2}
 RX |= {"ring_full_drops": 30, "full_bursts": 4}
 TX = {"in": 895, "held": 10, "refused": 5, "kafka_in": 880, "delivered": 800, "failed": 20, "abandoned": 15}
-TX |= {"bytes": 88_000, "batches": 9, "retries": 1, "buffer_permille": 250}
+TX |= {"bytes": 88_000, "batches": 9, "retries": 1, "recovered": 40, "spilled": 70}
+TX |= {"spill_written": 120, "spill_replayed": 90, "spill_refusals": 2, "buffer_permille": 250}
 
 
 def rows() -> tuple[list[WorkerRow], list[SourceRow]]:
@@ -32,7 +33,8 @@ def test_every_term_has_its_place() -> None:
     assert made["source"] == {"in": 1000, "missed": 12, "errors": 7, "no_mbuf": 1}
     assert made["rx"] == RX
     assert made["tx"] == {"in": 895, "ring_queued": 5, "held": 10, "refused": 5}
-    assert made["kafka"]["in_flight"] == 60
+    assert made["kafka"]["in_flight"] == 30
+    assert made["spill"] == {"written": 120, "replayed": 90, "refusals": 2}
     assert made["unaccounted"] == 0
     assert [row["busy"] for row in made["workers"]] == [0.25, 0.0]
     assert made["sources"][0]["name"] == "eth1"
@@ -66,7 +68,14 @@ def test_a_packet_that_vanishes_shows_at_any_hop() -> None:
         made = report()
         made[part][key] += 1
         assert stats.unaccounted(made) != 0
-    for part, key in (("tx", "refused"), ("tx", "held"), ("kafka", "delivered"), ("kafka", "failed")):
+    for part, key in (
+        ("tx", "refused"),
+        ("tx", "held"),
+        ("kafka", "delivered"),
+        ("kafka", "failed"),
+        ("kafka", "spilled"),
+        ("kafka", "recovered"),
+    ):
         made = report()
         made[part][key] += 1
         assert stats.unaccounted(made) != 0

@@ -94,6 +94,13 @@ def _add_kafka(parser: argparse.ArgumentParser) -> None:
         choices=["sticky", "flow", "queue", "key"],
         help="batch by batch; by 5-tuple, both directions alike; by rx queue; by key (sticky)",
     )
+    group.add_argument("--spill", metavar="DIR", help="keep here on the disk what Kafka does not take in time (off)")
+    group.add_argument("--spill-max", metavar="SIZE", help="of the directory, such as 10G (1G)")
+    group.add_argument(
+        "--spill-sync",
+        choices=["none", "interval", "batch"],
+        help="force it to the disk: when the kernel likes, once a second, batch by batch (interval)",
+    )
     group.add_argument(
         "--drain-timeout", type=float, metavar="S", help="seconds for the rest to be delivered at the end (30)"
     )
