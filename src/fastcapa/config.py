@@ -32,7 +32,10 @@ def _size(value: object) -> object:
     if match is None:
         raise ValueError("a size is needed, such as 512M or 10G")
     number, unit, _ = match.groups()
-    return int(number) << 10 * " kmgt".index(unit.lower() or " ")
+    size = int(number) << 10 * " kmgt".index(unit.lower() or " ")
+    if size < SPILL_BYTES_MIN:
+        raise ValueError(f"at least {SPILL_BYTES_MIN >> 20}M is needed")
+    return size
 
 
 Size = Annotated[int, BeforeValidator(_size)]

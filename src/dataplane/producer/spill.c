@@ -20,8 +20,11 @@
 enum {
 	READING_MAX = 16,
 	WRITING_MAX = FC_SPILL_REPLIES_MAX - READING_MAX,
-	// Batches that are left for reading while something is queued: with none, nothing would ever move again.
+	// Fewer free batches for large records than these are too few: one that is open, one that is read back.
+	LARGE_LOW = 2,
+	// Those that are left for reading while something is queued: with none, nothing would ever move again.
 	KEPT_FOR_READING = 2,
+	KEPT_FOR_READING_LARGE = 1,
 	NAP_NS = 50000,
 };
 
@@ -30,6 +33,7 @@ struct fc_spill_origin {
 	SLIST_ENTRY(fc_spill_origin) link; // of `unused` or `done`
 	struct fc_spill_place place;
 	uint32_t packets; // not settled
+	bool large;       // what it was read into
 };
 
 SLIST_HEAD(fc_spill_origins, fc_spill_origin);
@@ -52,7 +56,7 @@ struct fc_spill {
 
 	struct fc_spill_origin *origins; // owned: as many as batches
 	struct fc_spill_origins unused, done;
-	unsigned replayed; // batches that are not settled
+	unsigned out[2]; // batches that are being read, or have been and are not settled: ordinary ones, large ones
 };
 
 // Tells the thread which batches are settled, as far as its mailbox takes it.
@@ -115,7 +119,7 @@ struct fc_spill *fc_spill_open(struct fc_direct *d, struct fc_spill_directory *d
 	s->attempt = 1;
 	s->in_memory_max = count / 8;
 	// For what is open, and for what arrives while batches are written.
-	s->low = RTE_MAX(count / 4, RTE_MIN(open_at_once, count / 2));
+	s->low = RTE_MAX(RTE_MAX(count / 4, RTE_MIN(open_at_once, count / 2)), (uint32_t)KEPT_FOR_READING + 2);
 	s->origins = calloc(total, sizeof *s->origins);
 	if (s->origins == NULL) {
 		fc_error(ENOMEM, "out of memory");
@@ -160,10 +164,14 @@ bool fc_spill_can_write(const struct fc_direct *d)
 	return d->now_ns >= d->spill->retry_ns;
 }
 
+static bool has_few(const struct fc_direct *d, bool large)
+{
+	return fc_batch_available(&d->pool, large) <= (large ? LARGE_LOW : d->spill->low);
+}
+
 static bool is_short(const struct fc_direct *d)
 {
-	return fc_batch_available(&d->pool, false) <= d->spill->low ||
-	       (d->pool.large_count > 0 && fc_batch_available(&d->pool, true) <= 1);
+	return has_few(d, false) || (d->pool.large_count > 0 && has_few(d, true));
 }
 
 bool fc_spill_wants(const struct fc_direct *d)
@@ -174,8 +182,10 @@ bool fc_spill_wants(const struct fc_direct *d)
 bool fc_spill_keeps(const struct fc_direct *d, uint64_t bytes)
 {
 	bool large = bytes > d->pool.batch_bytes;
+	unsigned kept = large ? KEPT_FOR_READING_LARGE : KEPT_FOR_READING;
 
-	return fc_spill_is_behind(d) && fc_batch_available(&d->pool, large) <= (large ? 1 : KEPT_FOR_READING);
+	kept -= RTE_MIN(kept, d->spill->out[large]); // those are in use for it
+	return fc_spill_is_behind(d) && fc_batch_available(&d->pool, large) <= kept;
 }
 
 void fc_spill_add(struct fc_direct *d, struct fc_batch *batch)
@@ -204,7 +214,7 @@ void fc_spill_settled(struct fc_direct *d, const struct fc_batch *batch)
 	origin->packets -= RTE_MIN(origin->packets, batch->records.records);
 	if (origin->packets > 0)
 		return;
-	d->spill->replayed--;
+	d->spill->out[origin->large]--;
 	SLIST_INSERT_HEAD(&d->spill->done, origin, link);
 }
 
@@ -239,9 +249,9 @@ static void has_read(struct fc_direct *d, const struct fc_spill_reply *reply)
 	struct fc_batch *batch = reply->batch;
 
 	SLIST_REMOVE_HEAD(&s->unused, link);
-	*origin = (struct fc_spill_origin){.place = reply->place, .packets = batch->records.records};
+	*origin = (struct fc_spill_origin){
+		.place = reply->place, .packets = batch->records.records, .large = batch->large};
 	s->on_disk--;
-	s->replayed++;
 	s->wanted_bytes = 0;
 	batch->origin = origin;
 	batch->opened_ns = d->now_ns;
@@ -253,6 +263,7 @@ static void has_read(struct fc_direct *d, const struct fc_spill_reply *reply)
 static void lost(struct fc_direct *d, const struct fc_spill_reply *reply)
 {
 	d->spill->on_disk -= RTE_MIN(reply->lost.batches, d->spill->on_disk);
+	d->spill->out[reply->batch->large]--;
 	fc_counter_add(&d->base.counters->spilled, -reply->lost.packets);
 	fc_counter_add(&d->base.counters->failed, reply->lost.packets);
 	fc_batch_give_back(&d->pool, reply->batch);
@@ -279,6 +290,7 @@ static void serve_replies(struct fc_direct *d)
 			break;
 		case FC_SPILL_TOO_SMALL:
 			s->wanted_bytes = reply.bytes;
+			s->out[reply.batch->large]--;
 			fc_batch_give_back(&d->pool, reply.batch);
 			break;
 		case FC_SPILL_LOST:
@@ -338,11 +350,12 @@ static void write_out(struct fc_direct *d)
 static bool may_read(const struct fc_direct *d)
 {
 	const struct fc_spill *s = d->spill;
+	bool large = s->wanted_bytes > d->pool.batch_bytes;
 
 	if (s->on_disk <= s->reading || s->reading == READING_MAX || (s->wanted_bytes > 0 && s->reading > 0))
 		return false;
 	// What is free is for those who write, as long as they can; but whatever happens, something has to move.
-	return !is_short(d) || !fc_spill_can_write(d) || (s->replayed == 0 && s->reading == 0);
+	return !has_few(d, large) || !fc_spill_can_write(d) || s->out[large] == 0;
 }
 
 static void read_back(struct fc_direct *d)
@@ -357,6 +370,7 @@ static void read_back(struct fc_direct *d)
 			return;
 		}
 		s->reading++;
+		s->out[batch->large]++;
 	}
 }
 
