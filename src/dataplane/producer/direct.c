@@ -120,7 +120,7 @@ static uint32_t open_at_once(const struct fc_direct *d)
 }
 
 // What is written to the disk should not take all memory at once: smaller batches, if there is little.
-enum { SPILL_SHARES = 8 };
+enum { SPILL_SHARES = 16 };
 
 static int open_spill(struct fc_direct *d, struct fc_spill_directory *directory)
 {

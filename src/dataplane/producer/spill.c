@@ -1,5 +1,6 @@
 #include "spill.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <rte_common.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 enum {
 	READING_MAX = 16,
 	WRITING_MAX = FC_SPILL_REPLIES_MAX - READING_MAX,
+	// Enough to be written, read back and sent at a time.
+	BATCHES_MIN = 12,
 	// Fewer free batches for large records than these are too few: one that is open, one that is read back.
 	LARGE_LOW = 2,
 	// Those that are left for reading while something is queued: with none, nothing would ever move again.
@@ -106,8 +109,16 @@ static int take_over(struct fc_direct *d, struct fc_spill *s, struct fc_spill_di
 struct fc_spill *fc_spill_open(struct fc_direct *d, struct fc_spill_directory *directory, uint32_t open_at_once)
 {
 	uint32_t count = d->pool.count, total = count + d->pool.large_count, k;
-	struct fc_spill *s = calloc(1, sizeof *s);
+	struct fc_spill *s;
 
+	if (count < BATCHES_MIN) {
+		fc_error(EINVAL,
+			"--spill needs memory for %d batches, there are %u of %u bytes; raise --buffer-memory or lower "
+			"batch.size",
+			BATCHES_MIN, count, d->pool.batch_bytes);
+		return NULL;
+	}
+	s = calloc(1, sizeof *s);
 	if (s == NULL) {
 		fc_error(ENOMEM, "out of memory");
 		return NULL;
