@@ -118,6 +118,27 @@ def test_no_memory_no_locks_no_waits(
     assert {record.value for record in mock_reader.read_all(broker, "t")} <= set(FRAMES)
 
 
+def test_neither_with_batches_on_their_way_to_the_disk_and_back(endless: str, watch: Path, tmp_path: Path) -> None:
+    spill = tmp_path / "spill"
+    words = ("--producer", "direct", "--buffer-memory", "2", "--spill", str(spill), "--drain-timeout", "0.5")
+
+    def on_disk() -> int:
+        return sum(path.stat().st_size for path in spill.glob("*.spill"))
+
+    with EmbeddedBroker() as broker, _capture(broker.bootstrap, "t", tmp_path, "--device", endless, *words) as live:
+        wait_until(lambda: _sends(watch) > _SENDS)
+        with broker.frozen():
+            wait_until(lambda: on_disk() > 20 << 20)
+            before = _calls(watch)
+            wait_until(lambda: on_disk() > 60 << 20)
+            written = _calls(watch)
+        read = _calls_in_the_loop(watch)
+        report = live.stop()
+    calls = {name for name, count in written.items() if count > before.get(name, 0)} | set(read)
+    assert calls <= _HARMLESS, calls
+    assert report["spill"]["written"] >= report["spill"]["replayed"] > 0
+
+
 def test_librdkafka_would_be_noticed(broker: str, endless: str, watch: Path, tmp_path: Path) -> None:
     """The library's producer allocates each message and locks its queues: what counts them is not blind."""
     with _capture(broker, "t", tmp_path, "--device", endless, "--producer", "librdkafka") as live:
