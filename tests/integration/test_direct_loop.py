@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGCONT, SIGINT, SIGSTOP
 
 import pytest
 from support import kafka_reader, mock_reader, topics
@@ -127,7 +127,7 @@ def test_neither_with_batches_on_their_way_to_the_disk_and_back(endless: str, wa
 
     with EmbeddedBroker() as broker, _capture(broker.bootstrap, "t", tmp_path, "--device", endless, *words) as live:
         wait_until(lambda: _sends(watch) > _SENDS)
-        with broker.frozen():
+        with _frozen(_embedded()):
             wait_until(lambda: on_disk() > 20 << 20)
             before = _calls(watch)
             wait_until(lambda: on_disk() > 60 << 20)
@@ -169,6 +169,24 @@ def test_tls(kafka: Secured, endless: str, watch: Path, tmp_path: Path) -> None:
     records = kafka_reader.read_all(kafka.cluster.bootstrap, topic)
     assert len(records) == report["kafka"]["delivered"] > 0
     assert {record.value for record in records} <= set(FRAMES)
+
+
+def _embedded() -> int:
+    """Process id of the only embedded broker that this process has started."""
+    children = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
+    commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
+    (found,) = (child for child, command in commands.items() if b"fastcapa.kafka.embedded" in command)
+    return found
+
+
+@contextmanager
+def _frozen(process: int) -> Iterator[None]:
+    """Inside, a broker's connections are open and nothing answers."""
+    os.kill(process, SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, SIGCONT)
 
 
 def _worker(engine: int) -> int:

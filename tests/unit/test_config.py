@@ -23,6 +23,14 @@ def test_snaplen_0_is_the_whole_packet_as_tcpdump_takes_it() -> None:
     assert validate({**GOOD, "snaplen": 0}).snaplen == 262_144
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("16M", 16 << 20), ("10G", 10 << 30), ("2 TiB", 2 << 40), ("20000kB", 20_000 << 10), (1 << 30, 1 << 30)],
+)
+def test_sizes_are_powers_of_1024(text: object, size: int) -> None:
+    assert validate({**GOOD, "spill": "d", "spill_max": text}).spill_max == size
+
+
 def test_it_survives_the_way_to_the_engine() -> None:
     config = validate(GOOD)
     assert CaptureConfig.model_validate(config.model_dump(mode="json")) == config
@@ -43,6 +51,10 @@ def test_it_survives_the_way_to_the_engine() -> None:
         ("drain_timeout", float("nan"), "--drain-timeout nan: "),
         ("producer", "other", "--producer other: "),
         ("buffer_memory", 0, "--buffer-memory 0: "),
+        ("spill_max", "1.5G", "--spill-max 1.5G: a size is needed, such as 512M or 10G"),
+        ("spill_max", "15M", "--spill-max 15M: at least 16M is needed"),
+        ("spill_max", "2000T", "--spill-max "),
+        ("spill_sync", "always", "--spill-sync always: "),
         ("unknown", 1, "--unknown 1: "),
     ],
 )

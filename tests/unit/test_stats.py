@@ -63,6 +63,12 @@ def test_losses_of_a_queue_are_in_its_row_as_far_as_they_are_known() -> None:
     assert (row["missed"], row["errors"], row["no_mbuf"]) == (None, None, None)
 
 
+def test_the_closing_lines_say_what_is_on_the_disk() -> None:
+    lines = stats.closing_lines(report())
+    assert "40 packets of an earlier run were on the disk" in lines
+    assert "70 packets are left on the disk: the next run with the same --spill delivers them" in lines
+
+
 def test_a_packet_that_vanishes_shows_at_any_hop() -> None:
     for part, key in (("source", "in"), ("source", "missed"), ("rx", "filtered"), ("rx", "ring_full_drops")):
         made = report()

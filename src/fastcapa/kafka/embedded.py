@@ -9,9 +9,7 @@ import json
 import select
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from signal import SIGCONT, SIGSTOP
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -58,16 +56,6 @@ class EmbeddedBroker:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stop()
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Inside, its connections are open and nothing answers."""
-        assert self._process is not None  # noqa: S101 -- inside the `with` of this object
-        self._process.send_signal(SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(SIGCONT)
 
     def _stop(self) -> None:
         process, self._process = self._process, None
