@@ -93,9 +93,9 @@ static int take_over(struct fc_direct *d, struct fc_spill *s, struct fc_spill_di
 			directory->path, found.torn_bytes);
 	if (found.batch_bytes_max > room)
 		return fc_error(EINVAL,
-			"--spill %s has batches of up to %u bytes, and there is room for %u; give a larger "
-			"--buffer-memory, "
-			"batch.size or max.message.bytes of the topic",
+			"--spill %s has batches of up to %u bytes, there is room for %u; raise --buffer-memory, "
+			"batch.size or "
+			"the topic's max.message.bytes",
 			directory->path, found.batch_bytes_max, room);
 	if (found.packets > 0)
 		fc_event(d->base.events, LOG_NOTICE, "--spill %s: %" PRIu64 " packets of an earlier run go out first",
@@ -363,7 +363,10 @@ static bool may_read(const struct fc_direct *d)
 	const struct fc_spill *s = d->spill;
 	bool large = s->wanted_bytes > d->pool.batch_bytes;
 
-	if (s->on_disk <= s->reading || s->reading == READING_MAX || (s->wanted_bytes > 0 && s->reading > 0))
+	// While the mailbox has no room for what is done, nothing is begun: so there is an origin for each that is
+	// read.
+	if (!SLIST_EMPTY(&s->done) || s->on_disk <= s->reading || s->reading == READING_MAX ||
+		(s->wanted_bytes > 0 && s->reading > 0))
 		return false;
 	// What is free is for those who write, as long as they can; but whatever happens, something has to move.
 	return !has_few(d, large) || !fc_spill_can_write(d) || s->out[large] == 0;
@@ -498,7 +501,6 @@ void fc_spill_keep(struct fc_direct *d)
 	if (unsure > 0)
 		fc_event(d->base.events, LOG_WARNING,
 			"--spill %s: %" PRIu64
-			" of the packets that are kept had been sent and not been answered: they may "
-			"be in the topic twice",
+			" of the packets kept had been sent and not answered: they may be there twice",
 			s->thread.files.directory->path, unsure);
 }
