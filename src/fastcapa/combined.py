@@ -20,6 +20,7 @@ _NEWEST = (
     "ring_queued",
     "held",
     "buffer_permille",
+    "spilled",
 )
 
 
@@ -29,6 +30,9 @@ def combined(reports: Sequence[Report], *, restarts: int, outage_seconds: float)
     Those that died have been closed with stats.of_dead_engine(). `outage_seconds` is how long none ran, all in all.
     """
     total: Report = functools.reduce(_add_rows, reports)
+    # What a dead engine had on the disk is what the next one has recovered: it came in once.
+    handed_over = sum(report["kafka"]["spilled"] for report in reports[:-1])
+    total["kafka"] |= {"recovered": total["kafka"]["recovered"] - handed_over}
     total |= {"restarts": restarts, "outage_seconds": round(outage_seconds, 3)}
     total["unknown_seconds"] = round(total["unknown_seconds"], 3)
     # From the first start to the end, as the clock on the wall has it.

@@ -114,7 +114,7 @@ def of_dead_engine(snapshot: Report, unknown_seconds: float) -> Report:
             "rx": rx["in"] - rx["filtered"] - rx["ring_full_drops"] - rx["out"],
             "ring": rx["out"] - tx["in"],
             "tx": tx["in"] - tx["refused"] - kafka["in"],
-            "kafka": kafka["in"] - kafka["delivered"] - kafka["failed"],
+            "kafka": kafka["in"] + kafka["recovered"] - kafka["delivered"] - kafka["failed"] - kafka["spilled"],
         },
     }
     return closed | {"unaccounted": unaccounted(closed)}

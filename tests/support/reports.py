@@ -16,7 +16,16 @@ def snapshot(scale: int, *, drained: bool = False, losses_known: bool = True) ->
     received = {"in": 98, "out": 90, "bytes": 900, "filtered": 5, "truncated": 0, "time_clamped": 0}
     received |= {"ring_full_drops": 3, "full_bursts": 1}
     sent = {"in": 80, "held": 0, "refused": 4, "kafka_in": 76, "delivered": 60, "failed": 6, "abandoned": 0}
-    sent |= {"bytes": 760, "batches": 2, "retries": 1}
+    sent |= {
+        "bytes": 760,
+        "batches": 2,
+        "retries": 1,
+        "recovered": 0,
+        "spilled": 0,
+        "spill_written": 0,
+        "spill_replayed": 0,
+        "spill_refusals": 0,
+    }
     if drained:
         sent |= {"in": 90, "kafka_in": 86, "delivered": 80}
     queued = received["out"] - sent["in"]
