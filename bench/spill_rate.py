@@ -20,6 +20,7 @@ from rich.table import Table
 from fastcapa.capture import Capture
 from fastcapa.config import validate
 from fastcapa.kafka.embedded import EmbeddedBroker
+from fastcapa.log import Level
 from fastcapa.signals import Stop
 from fastcapa.stats import Report
 
@@ -33,7 +34,7 @@ def capture(broker: EmbeddedBroker, packets: int, size: int, *, leaves: bool, **
     properties = {"bootstrap.servers": broker.bootstrap}
     config = validate({"sources": [source], "topic": "t", "properties": properties, "oversubscribe": True, **values})
 
-    def log(text: str) -> None:
+    def log(text: str, _: Level = Level.INFO, /) -> None:
         if leaves and text.startswith("timestamps of"):
             threading.Thread(target=broker.__exit__, args=(None, None, None)).start()
 

@@ -38,7 +38,7 @@ def _size(value: object) -> object:
     return size
 
 
-Size = Annotated[int, BeforeValidator(_size)]
+Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str)]
 
 
 class SourceKind(StrEnum):

@@ -12,6 +12,7 @@ from fastcapa.stats import Report
 RING = 2048
 _RX = ("in", "out", "bytes", "filtered", "truncated", "time_clamped", "ring_full_drops", "full_bursts")
 _TX = ("in", "held", "refused", "kafka_in", "delivered", "failed", "abandoned", "bytes", "batches", "retries")
+_SPILL = ("recovered", "spilled", "spill_written", "spill_replayed", "spill_refusals")
 
 
 def snapshot(
@@ -41,7 +42,9 @@ def snapshot(
             {**place, "role": "rx", "source": index, "busy_cycles": rx_busy, "ring_queued": queued, "losses": None}
             | {"counters": counters}
         )
-        counters = dict.fromkeys((*_TX, "buffer_permille"), 0) | (tx or {}) | {"buffer_permille": buffer_permille}
+        counters = (
+            dict.fromkeys((*_TX, *_SPILL, "buffer_permille"), 0) | (tx or {}) | {"buffer_permille": buffer_permille}
+        )
         workers.append({**place, "role": "tx", "source": index, "busy_cycles": tx_busy, "counters": counters})
         row: Any = dict.fromkeys(("in", "missed", "errors", "no_mbuf", "no_mbuf_waits", "unfetched", "clock_steps"), 0)
         sources.append(row | {"clock": "kernel"} | (source or {}))

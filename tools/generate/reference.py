@@ -55,6 +55,8 @@ def _value(rules: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in values)
     if rules["type"] == "array":
         return "list of strings"
+    if isinstance(rules["type"], list):
+        return " or ".join(rules["type"])
     name = {"integer": "integer", "number": "number", "boolean": "`true`, `false`", "string": "string"}[rules["type"]]
     if "minimum" in rules and "maximum" in rules:
         return f"{name}, {rules['minimum']:.0f} to {_most(rules['maximum'])}"

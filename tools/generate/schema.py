@@ -58,7 +58,9 @@ def descriptions(capture: argparse.ArgumentParser) -> dict[str, str]:
 
 def _plain(field: Schema) -> Schema:
     """Return a field's schema in TOML's terms: it has no null, what is not set is not there."""
-    chosen = next((each for each in field.get("anyOf", []) if each != {"type": "null"}), field)
+    choices = [each for each in field.get("anyOf", []) if each != {"type": "null"}]
+    # Several are plain types (a number, or a text such as "10G").
+    chosen = {"type": [each["type"] for each in choices]} if len(choices) > 1 else [*choices, field][0]
     plain = {key: value for key, value in (field | chosen).items() if key not in ("title", "anyOf", "description")}
     if plain.get("default", 0) is None:
         del plain["default"]

@@ -2,9 +2,9 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from fastcapa.config import CaptureConfig, SourceKind
 from fastcapa.configuration.toml_file import Entry
@@ -26,10 +26,18 @@ OPTIONS = {
 """Key and field of each option that is a field of the configuration."""
 KEYS = (*SOURCES, *KAFKA, *OPTIONS)
 
+
+def _type_of(field: str) -> Any:
+    """Return the type of a field, with what reads its values, without its limits: those are checked with all others."""
+    info = CaptureConfig.model_fields[field]
+    readers = [part for part in info.metadata if isinstance(part, BeforeValidator)]
+    return Annotated[info.annotation, *readers] if readers else info.annotation
+
+
 _TYPES: dict[str, TypeAdapter[Any]] = {
     **{key: TypeAdapter(list[str]) for key in SOURCES},
     **{key: TypeAdapter(str) for key in KAFKA},
-    **{key: TypeAdapter(cast("Any", CaptureConfig.model_fields[field].annotation)) for key, field in OPTIONS.items()},
+    **{key: TypeAdapter(_type_of(field)) for key, field in OPTIONS.items()},
 }
 
 

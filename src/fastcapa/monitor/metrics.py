@@ -49,6 +49,10 @@ _TX = (
     ("kafka_bytes", "bytes", "Bytes of the packets given to the producer"),
     ("kafka_batches", "batches", "Record batches sent (direct), Produce requests sent (librdkafka)"),
     ("kafka_retries", "retries", "Record batches (direct) or messages (librdkafka) sent again"),
+    ("kafka_recovered", "recovered", "Packets of an earlier run, found on the disk"),
+    ("spill_written", "spill_written", "Packets written to the disk"),
+    ("spill_replayed", "spill_replayed", "Packets read back from the disk"),
+    ("spill_refusals", "spill_refusals", "Times that writing to the disk stopped: no room, or it failed"),
 )
 # Counters that say that a packet is lost, one per cause: what an alert has to look at.
 LOSSES = (
@@ -170,14 +174,16 @@ def _senders(report: Report) -> Iterator[Metric]:
         yield table.metric()
     held = _gauge("tx_held", "Packets taken from the ring that the producer does not accept yet", _WORKER_LABELS)
     flying = _gauge("kafka_in_flight", "Packets given to the producer and not acknowledged yet", _WORKER_LABELS)
+    spilled = _gauge("kafka_spilled", "Packets on the disk, not read back yet", _WORKER_LABELS)
     fill = _gauge(
         "kafka_buffer_fill_ratio", "How much of the producer's memory or queue is in use", _WORKER_LABELS, max
     )
     for row in rows:
         held.add(_place(row), row["held"])
-        flying.add(_place(row), row["kafka_in"] - row["delivered"] - row["failed"])
+        flying.add(_place(row), row["kafka_in"] + row["recovered"] - row["spilled"] - row["delivered"] - row["failed"])
+        spilled.add(_place(row), row["spilled"])
         fill.add(_place(row), row["buffer_permille"] / 1000)
-    for table in (held, flying, fill):
+    for table in (held, flying, spilled, fill):
         yield table.metric()
 
 
