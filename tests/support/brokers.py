@@ -27,12 +27,21 @@ def broker(
     host: str = "127.0.0.1",
     config: Mapping[str, str] | None = None,
     listeners: Mapping[str, str] | None = None,
+    advertised: Mapping[str, Sequence[int]] | None = None,
+    version: str | None = None,
     prefix_command: Sequence[str] = (),
 ) -> Iterator[Cluster]:
     """One node or three. Start it from the main thread: it dies with the thread that started it."""
     need(shutil.which("java"), "no Java; apt-get install default-jre-headless")
     cluster = Cluster(
-        directory, nodes=nodes, host=host, config=config, listeners=listeners, prefix_command=prefix_command
+        directory,
+        nodes=nodes,
+        host=host,
+        config=config,
+        listeners=listeners,
+        advertised=advertised,
+        version=version,
+        prefix_command=prefix_command,
     )
     try:
         cluster.start()

@@ -45,6 +45,8 @@ class Node:
     process: Process | None = None
     listeners: dict[str, int] = field(default_factory=dict)
     """Ports of the cluster's additional listeners, by name."""
+    version: str | None = None
+    """The release of Kafka that it runs; None: the one that is pinned."""
 
     @property
     def log(self) -> Path:
@@ -68,6 +70,8 @@ class Cluster:
     follow it; None takes free ones. `config` adds to server.properties or overrides it.
     `listeners` are more of them, security protocol by name (a word in capitals); what else they need
     is in `config`, under `listener.name.<name in small letters>.`; address() tells where they are.
+    `advertised` are the ports of a listener, a node each, that clients are told instead of its own:
+    something stands in between. `version` is the release of Kafka to begin with.
     `prefix_command` starts the nodes elsewhere, for example `("ip", "netns", "exec", name)`, where
     `host` is an address and 127.0.0.1 is up. `die_with_parent`: see process.spawn().
     """
@@ -81,6 +85,8 @@ class Cluster:
         host: str = "127.0.0.1",
         config: Mapping[str, str] | None = None,
         listeners: Mapping[str, str] | None = None,
+        advertised: Mapping[str, Sequence[int]] | None = None,
+        version: str | None = None,
         prefix_command: Sequence[str] = (),
         die_with_parent: bool = True,
     ) -> None:
@@ -88,6 +94,7 @@ class Cluster:
         self.host = host
         self.config = dict(config or {})
         self.listeners = dict(listeners or {})
+        self.advertised = dict(advertised or {})
         self.prefix_command = tuple(prefix_command)
         self.die_with_parent = die_with_parent
         if port is None:
@@ -96,7 +103,7 @@ class Cluster:
             brokers = list(range(port, port + nodes))
         free = [p for p in ports.pick("127.0.0.1", (2 + len(self.listeners)) * nodes) if p not in brokers]
         self.nodes = [
-            Node(number, broker, controller, self.directory / f"node-{number}")
+            Node(number, broker, controller, self.directory / f"node-{number}", version=version)
             for number, (broker, controller) in enumerate(zip(brokers, free, strict=False), start=1)
         ]
         others = iter(free[nodes:])
@@ -145,13 +152,12 @@ class Cluster:
                     f"port {node.port} of {self.host} is taken: stop what listens there "
                     f"(see `ss -ltnp`), or choose another port"
                 )
-        classpath = f"{jars.resolve()}/*"
         shutil.rmtree(self.directory, ignore_errors=True)
         for node in self.nodes:
             node.directory.mkdir(parents=True)
             settings = self._settings(node)
             node.properties.write_text("".join(f"{key}={settings[key]}\n" for key in settings))
-        self._format(java, classpath)
+        self._format(java)
         try:
             for node in self.nodes:
                 self._spawn(node)
@@ -184,20 +190,24 @@ class Cluster:
         """Let a paused node go on."""
         self._signal(number, signal.SIGCONT)
 
-    def restart(self, number: int) -> None:
-        """Stop a node, if it runs, and start it again with its data; return when it answers.
+    def restart(self, *numbers: int, version: str | None = None) -> None:
+        """Stop nodes that run, and start them again with their data; return when they answer.
+
+        All at once, for without a majority none would get ready. `version`: the release of Kafka from now on.
 
         After kill() this takes up to broker.session.timeout.ms (9 s): until then the controller
         holds the old incarnation for alive and refuses the new one.
         """
-        node = self._node(number)
-        if node.process is not None and node.process.signal(signal.SIGTERM):
-            node.process.signal(signal.SIGCONT)
-            self._reap(node, STOP_SECONDS)
-        node.log.rename(node.log.with_suffix(".old.log"))  # the wait reads the new one only
-        self._spawn(node)
+        nodes = [self._node(number) for number in numbers]
+        for node in nodes:
+            if node.process is not None and node.process.signal(signal.SIGTERM):
+                node.process.signal(signal.SIGCONT)
+                self._reap(node, STOP_SECONDS)
+            node.log.rename(node.log.with_suffix(".old.log"))  # the wait reads the new one only
+            node.version = version or node.version
+            self._spawn(node)
         self._save()
-        self._wait([node])
+        self._wait(nodes)
 
     def __enter__(self) -> Self:
         self.start()
@@ -219,8 +229,9 @@ class Cluster:
     def _settings(self, node: Node) -> dict[str, str]:
         replicas = str(len(self.nodes))
         in_sync = str(len(self.nodes) // 2 + 1)
-        brokers = [f"PLAINTEXT://{self.host}:{node.port}"]
-        brokers += [f"{name}://{self.host}:{port}" for name, port in node.listeners.items()]
+        ports_by_name = {"PLAINTEXT": node.port, **node.listeners}
+        brokers = [f"{name}://{self.host}:{port}" for name, port in ports_by_name.items()]
+        told = ports_by_name | {name: ports[node.number - 1] for name, ports in self.advertised.items()}
         protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **self.listeners}
         voters = ",".join(f"{other.number}@127.0.0.1:{other.controller_port}" for other in self.nodes)
         return {
@@ -229,7 +240,7 @@ class Cluster:
             "controller.quorum.voters": voters,
             "controller.listener.names": "CONTROLLER",
             "listeners": ",".join([*brokers, f"CONTROLLER://127.0.0.1:{node.controller_port}"]),
-            "advertised.listeners": ",".join(brokers),
+            "advertised.listeners": ",".join(f"{name}://{self.host}:{port}" for name, port in told.items()),
             "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
             "log.dirs": str(node.directory / "data"),
             "auto.create.topics.enable": "true",
@@ -246,17 +257,15 @@ class Cluster:
             **self.config,
         }
 
-    def _format(self, java: str, classpath: str) -> None:
+    def _format(self, java: str) -> None:
         """Give every node's empty log directory the cluster's id."""
         cluster_id = "-"
         while cluster_id.startswith("-"):  # the tool would take it for an option
             cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        logging = f"-Dlog4j2.configurationFile={LOGGING}"
-        command = [java, *JVM, *self._class_archive(), logging, "-cp", classpath]
-        command += ["kafka.tools.StorageTool", "format"]
+        options = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config"]
         running = [
             subprocess.Popen(
-                [*command, "--cluster-id", cluster_id, "--config", str(node.properties)],
+                [*self._java(java, node), *options, str(node.properties)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -270,14 +279,20 @@ class Cluster:
                 last = (output.strip().splitlines() or ["no message"])[-1]
                 raise KafkaToolError(f"Kafka could not format its log directory: {last}")
 
+    @staticmethod
+    def _java(java: str, node: Node, archive: Sequence[str] | None = None) -> list[str]:
+        """The command for a program of the node's release, up to its class; `archive` is another than the ready one."""
+        logging = f"-Dlog4j2.configurationFile={LOGGING}"
+        if archive is None:
+            archive = _class_archive(node)
+        return [java, *JVM, *archive, logging, "-cp", f"{jars.resolve(node.version)}/*"]
+
     def _spawn(self, node: Node) -> None:
         java = jars.find_program("java", "default-jre-headless")
-        logging = f"-Dlog4j2.configurationFile={LOGGING}"
-        archive = self._class_archive()
+        archive = _class_archive(node)
         if not archive and node is self.nodes[0]:
             archive = [f"-XX:ArchiveClassesAtExit={self._new_archive}"]
-        classpath = f"{jars.resolve()}/*"
-        command = [java, *JVM, *archive, logging, "-cp", classpath, "kafka.Kafka", str(node.properties)]
+        command = [*self._java(java, node, archive), "kafka.Kafka", str(node.properties)]
         node.process = spawn([*self.prefix_command, *command], node.log, die_with_parent=self.die_with_parent)
 
     def _wait(self, nodes: Sequence[Node]) -> None:
@@ -306,7 +321,7 @@ class Cluster:
             node.process.signal(signal.SIGKILL)
             node.process.wait(STOP_SECONDS)
         elif node is self.nodes[0] and self._new_archive.exists():  # its writer ended in good order
-            self._new_archive.replace(_archive_path())
+            self._new_archive.replace(_archive_path(node))
         node.process = None
 
     def _save(self) -> None:
@@ -329,16 +344,16 @@ class Cluster:
     def _new_archive(self) -> Path:
         return self.directory / "classes.jsa"
 
-    @staticmethod
-    def _class_archive() -> list[str]:
-        path = _archive_path()
-        return [f"-XX:SharedArchiveFile={path}"] if path.exists() else []
+
+def _class_archive(node: Node) -> list[str]:
+    path = _archive_path(node)
+    return [f"-XX:SharedArchiveFile={path}"] if path.exists() else []
 
 
-def _archive_path() -> Path:
-    """Beside the jars; another JVM is another archive."""
+def _archive_path(node: Node) -> Path:
+    """Beside the node's jars; another JVM is another archive."""
     java = Path(jars.find_program("java", "default-jre-headless")).stat()
-    return jars.resolve() / f"classes-{java.st_mtime_ns:x}.jsa"
+    return jars.resolve(node.version) / f"classes-{java.st_mtime_ns:x}.jsa"
 
 
 def _cause(log: Path) -> str:

@@ -39,9 +39,13 @@ def find_program(name: str, package: str) -> str:
     return path
 
 
-def resolve() -> Path:
-    """The directory that holds the jars; the first call downloads them, later ones run nothing."""
-    directory = cache_directory() / f"kafka-{kafka_version()}"
+def resolve(version: str | None = None) -> Path:
+    """The directory that holds the jars; the first call downloads them, later ones run nothing.
+
+    `version`: another release than the one that pom.xml pins, for those who upgrade.
+    """
+    version = version or kafka_version()
+    directory = cache_directory() / f"kafka-{version}"
     # Written last: with the right hash in it, every jar of this very pom.xml is there.
     stamp = directory / ".complete"
     wanted = hashlib.sha256(POM.read_bytes()).hexdigest()
@@ -53,16 +57,16 @@ def resolve() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (stamp.exists() and stamp.read_text() == wanted):
             shutil.rmtree(directory, ignore_errors=True)
-            _download(directory)
+            _download(directory, version)
             stamp.write_text(wanted)
     return directory
 
 
-def _download(directory: Path) -> None:
+def _download(directory: Path, version: str) -> None:
     maven = find_program("mvn", "maven")
-    print(f"Resolving the jars of Kafka {kafka_version()} into {directory} (once)", file=sys.stderr)
+    print(f"Resolving the jars of Kafka {version} into {directory} (once)", file=sys.stderr)
     command = [maven, "--quiet", "--batch-mode", "--file", str(POM), "dependency:copy-dependencies"]
-    command += ["-DincludeScope=runtime", f"-DoutputDirectory={directory}"]
+    command += ["-DincludeScope=runtime", f"-DoutputDirectory={directory}", f"-Dkafka.version={version}"]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode != 0:
         reason = next((line for line in result.stdout.splitlines() if "ERROR" in line), "no message")
