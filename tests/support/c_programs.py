@@ -10,6 +10,7 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 # What a unit is linked with besides itself: other units, libraries.
 NEEDS = {
+    "batch": ["producer/record_batch.c", "error.c", "pkg-config:libdpdk", "-lisal"],
     "compression": ["producer/record_batch.c", "error.c", "-lisal", "-llz4", "-lzstd"],
     "record_batch": ["-lisal"],
     "record_split": ["producer/record_batch.c", "producer/compression.c", "error.c", "-lisal", "-llz4", "-lzstd"],

@@ -107,7 +107,8 @@ static int32_t choose(const struct fc_direct *d, const struct rte_mbuf *m, uint6
 	return fc_partition_choose(d->config->partition, m, key_us, d->place.lane, d->partitions);
 }
 
-// Those that are open hold memory without moving: the oldest that can goes out now.
+// Those that are open hold memory without moving: the oldest that can goes out now. Not one whose partition will get
+// an answer anyway: that gives memory back, and until then it fills up.
 static void make_room(struct fc_direct *d)
 {
 	bool to_disk = d->spill != NULL && fc_spill_can_write(d);
@@ -115,7 +116,9 @@ static void make_room(struct fc_direct *d)
 
 	TAILQ_FOREACH(batch, &d->open, link)
 	{
-		if (to_disk || !fc_deliver_would_wait(d, batch->partition)) {
+		bool stuck = fc_deliver_would_wait(d, batch->partition) || fc_deliver_is_under_way(d, batch->partition);
+
+		if (to_disk || !stuck) {
 			seal(d, batch);
 			return;
 		}
@@ -206,8 +209,9 @@ uint16_t fc_accumulate(struct fc_direct *d, struct rte_mbuf **packets, uint16_t 
 }
 
 // Where it would only wait, a batch stays open beyond its time: sealed, a few packets hold the memory of many, and a
-// leader that is away for a second would take all there is. But a batch is given up as a whole when its first packet is
-// too old, so its last one must not be much younger.
+// leader that is away for a second would take all there is. The same goes for brokers that are slow to answer, once
+// half of the memory is on its way: then a partition has one batch that fills up while others fly. But a batch is given
+// up as a whole when its first packet is too old, so its last one must not be much younger.
 static bool stays_open(const struct fc_direct *d, const struct fc_batch *batch)
 {
 	int64_t age_max_ns = d->config->direct.delivery_timeout_ms * FC_NS_PER_MS / OPEN_SHARE;
@@ -216,7 +220,8 @@ static bool stays_open(const struct fc_direct *d, const struct fc_batch *batch)
 		return d->now_ns - batch->opened_ns < QUEUE_OPEN_NS;
 	if (age_max_ns > 0 && d->now_ns - batch->opened_ns >= age_max_ns)
 		return false;
-	return fc_deliver_would_wait(d, batch->partition);
+	return fc_deliver_would_wait(d, batch->partition) ||
+	       (fc_batch_are_scarce(&d->pool) && fc_deliver_is_under_way(d, batch->partition));
 }
 
 void fc_accumulate_linger(struct fc_direct *d, bool all)
@@ -235,7 +240,8 @@ void fc_accumulate_linger(struct fc_direct *d, bool all)
 		if (!look_behind)
 			break;
 		d->linger_tick_ns = d->now_ns + LINGER_TICK_NS;
-		if (batch->partition == d->sticky && (d->spill == NULL || !fc_spill_is_behind(d)))
+		if (batch->partition == d->sticky && fc_deliver_would_wait(d, batch->partition) &&
+			(d->spill == NULL || !fc_spill_is_behind(d)))
 			d->sticky = next_sticky(d, d->sticky);
 	}
 }

@@ -17,22 +17,24 @@ enum {
 	ALIGNMENT = 64,
 };
 
-uint32_t fc_batch_bytes(uint64_t buffer_bytes, uint32_t wanted_bytes, uint32_t open)
-{
-	// Half of the memory for those that are being filled, half for those that are waiting and flying; eight of them
-	// keep a worker going.
-	uint64_t share = RTE_MIN(buffer_bytes / (2 * (uint64_t)open), buffer_bytes / BATCHES_WANTED);
-
-	if (share >= wanted_bytes)
-		return wanted_bytes;
-	return share > BATCH_BYTES_MIN ? (uint32_t)share : BATCH_BYTES_MIN;
-}
-
 static uint64_t slot_bytes(uint32_t capacity)
 {
 	uint64_t bytes = FC_PRODUCE_PARTITION_HEAD_BYTES + (uint64_t)capacity;
 
 	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+uint32_t fc_batch_bytes(uint64_t buffer_bytes, uint32_t wanted_bytes, uint32_t open)
+{
+	// As many that wait and fly as may be filled at once, and eight at least, which keep a worker going. Those that
+	// are kept and the target of compression come on top: no packet gets into them.
+	uint64_t usable = RTE_MAX(2 * (uint64_t)open, (uint64_t)BATCHES_WANTED);
+	uint64_t share = buffer_bytes / (usable + KEPT_BATCHES + 1) / ALIGNMENT * ALIGNMENT;
+
+	if (share >= slot_bytes(wanted_bytes))
+		return wanted_bytes;
+	return share > slot_bytes(BATCH_BYTES_MIN) ? (uint32_t)share - FC_PRODUCE_PARTITION_HEAD_BYTES
+						   : BATCH_BYTES_MIN;
 }
 
 int fc_batch_pool_open(
@@ -126,6 +128,11 @@ uint32_t fc_batch_available(const struct fc_batch_pool *pool, bool large)
 	if (large)
 		return pool->free_large_count;
 	return pool->free_count > KEPT_BATCHES ? pool->free_count - KEPT_BATCHES : 0;
+}
+
+bool fc_batch_are_scarce(const struct fc_batch_pool *pool)
+{
+	return pool->free_count < KEPT_BATCHES + (pool->count - KEPT_BATCHES) / 2;
 }
 
 bool fc_batch_kept_whole(const struct fc_batch_pool *pool)

@@ -68,6 +68,9 @@ uint32_t fc_batch_pool_permille(const struct fc_batch_pool *pool);
 // How many fc_batch_take() would give now, ordinary or large ones. The worker.
 uint32_t fc_batch_available(const struct fc_batch_pool *pool, bool large);
 
+// Whether more than half of what packets may get is in use: no more batches with a few packets then.
+bool fc_batch_are_scarce(const struct fc_batch_pool *pool);
+
 // An ordinary batch for a half of a split one, of those that are kept for that too, or NULL.
 struct fc_batch *fc_batch_take_kept(struct fc_batch_pool *pool);
 // Whether no half is using any of those that are kept.

@@ -147,6 +147,13 @@ bool fc_deliver_would_wait(const struct fc_direct *d, int32_t partition)
 	return route->broker->connection.transport == NULL && route->broker->asked;
 }
 
+bool fc_deliver_is_under_way(const struct fc_direct *d, int32_t partition)
+{
+	const struct fc_partition *order = &d->routes[partition].order;
+
+	return order->flying_count > 0 || !TAILQ_EMPTY(&order->waiting);
+}
+
 void fc_deliver_admit(struct fc_direct *d, struct fc_batch *batch)
 {
 	struct fc_route *route = &d->routes[batch->partition];

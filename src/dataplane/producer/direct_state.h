@@ -115,6 +115,8 @@ void fc_deliver_round(struct fc_direct *d);
 bool fc_deliver_is_open(const struct fc_direct *d, int32_t partition);
 // Whether a batch that is sealed for it now cannot be sent yet, while everything that may change that is under way.
 bool fc_deliver_would_wait(const struct fc_direct *d, int32_t partition);
+// Whether something sealed for it is not settled: its memory comes back without any help.
+bool fc_deliver_is_under_way(const struct fc_direct *d, int32_t partition);
 // Gives up every batch that is sealed.
 void fc_deliver_abandon(struct fc_direct *d);
 
