@@ -180,7 +180,7 @@ cdef class Transport:
         with nogil:
             self.transport = c.fc_transport_tls(tls.tls, fd, text, timeout_ms)
         if self.transport == NULL:
-            raise last_error(0)
+            raise last_error(-c.fc_last_errno())
         return self
 
     def __dealloc__(self):

@@ -191,6 +191,7 @@ cdef extern from "dataplane.h" nogil:
         pass
 
     const char *fc_last_error()
+    int fc_last_errno()
     const char *fc_versions()
     int fc_eal_start(int argc, char **argv)
     uint64_t fc_cycles_per_second()

@@ -212,6 +212,8 @@ struct fc_pipeline;
 // The last error of the calling thread, one sentence without a full stop. Any thread. Valid until its next failing
 // call.
 const char *fc_last_error(void);
+// The positive errno that came with it, for functions that return a pointer.
+int fc_last_errno(void);
 
 // Names and versions of the libraries below us, with a comma between them. Any thread; valid until its next call.
 const char *fc_versions(void);

@@ -7,10 +7,16 @@
 #include "dataplane.h"
 
 static _Thread_local char last_error[1024];
+static _Thread_local int last_errno;
 
 const char *fc_last_error(void)
 {
 	return last_error;
+}
+
+int fc_last_errno(void)
+{
+	return last_errno;
 }
 
 int fc_error(int code, const char *format, ...)
@@ -20,5 +26,6 @@ int fc_error(int code, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(last_error, sizeof last_error, format, args);
 	va_end(args);
-	return code > 0 ? -code : -EIO; // never 0: that would be success
+	last_errno = code > 0 ? code : EIO; // never 0: that would be success
+	return -last_errno;
 }

@@ -14,6 +14,9 @@ from support.probe import capture, fastcapa
 from support.secured import PASSWORD, SESSION_MS, USER, Secured, secured
 
 from fastcapa.errors import RunTimeError
+from fastcapa.kafka.address import Address
+from fastcapa.kafka.connection import NotTrusted
+from fastcapa.kafka.dialer import Dialer
 from fastcapa.kafka.direct import direct_settings
 
 FRAMES = 2000
@@ -127,6 +130,14 @@ def test_an_expired_certificate(kafka: Secured, topic: str) -> None:
     assert "its certificate is not accepted: certificate has expired" in _failure(topic, properties)
     properties["enable.ssl.certificate.verification"] = "false"
     control(FakeDataPlane(), Log(), topic, properties).prepare()
+
+
+def test_a_certificate_that_is_not_accepted_is_no_passing_failure(kafka: Secured) -> None:
+    """What it is said as, and how soon there is another try, depends on that."""
+    for listener in ("EXPIRED", "OTHERHOST"):
+        dialer = Dialer(direct_settings(_properties(kafka, listener)), lambda: False)
+        with pytest.raises(NotTrusted):
+            dialer.dial(Address.parse(kafka.address(listener)))
 
 
 def test_no_client_certificate(kafka: Secured, topic: str) -> None:

@@ -50,6 +50,16 @@ def test_a_row_of_failures_is_a_line_a_minute_and_one_for_its_end() -> None:
     assert lines == ["failed at 0", f"failed at {INTERVAL_S:g}", f"failed at {2 * INTERVAL_S:g}", "another", "works"]
 
 
+def test_rows_that_end_together_have_one_line_for_it() -> None:
+    lines: list[str] = []
+    troubles = Troubles(lines.append)
+    troubles.failed("lost", "lost")
+    troubles.failed("refused", "refused")
+    troubles.worked("lost", "works", "refused")
+    troubles.worked("refused", "works", "lost")
+    assert lines == ["lost", "refused", "works"]
+
+
 def _metadata(*leaders: tuple[int, int], error: int = 0, topic_id: Any = "id") -> Metadata:
     return Metadata(NODES, tuple(Leader(*leader) for leader in leaders), error, topic_id)
 

@@ -273,9 +273,9 @@ static int handshake_error(struct fc_tls_stream *s, int status, const char *host
 	if (code == SSL_R_CERTIFICATE_VERIFY_FAILED) {
 		ERR_clear_error();
 		if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
-			return fc_error(EPROTO, "TLS with %s: its certificate is for another host (%s)", host,
+			return fc_error(EACCES, "TLS with %s: its certificate is for another host (%s)", host,
 				X509_verify_cert_error_string(verdict));
-		return fc_error(EPROTO, "TLS with %s: its certificate is not accepted: %s", host,
+		return fc_error(EACCES, "TLS with %s: its certificate is not accepted: %s", host,
 			X509_verify_cert_error_string(verdict));
 	}
 	if (code == SSL_R_WRONG_VERSION_NUMBER || code == SSL_R_PACKET_LENGTH_TOO_LONG)

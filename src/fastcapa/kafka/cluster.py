@@ -12,7 +12,7 @@ from kafka.protocol.producer import InitProducerIdRequest
 
 from fastcapa.errors import RunTimeError
 from fastcapa.kafka.address import Address
-from fastcapa.kafka.connection import AuthenticationFailed, Connection, ConnectionFailed, error_name
+from fastcapa.kafka.connection import AuthenticationFailed, Connection, ConnectionFailed, NotTrusted, error_name
 from fastcapa.kafka.dialer import Dialer
 from fastcapa.kafka.direct import DirectSettings
 from fastcapa.kafka.metadata import Metadata
@@ -22,6 +22,8 @@ _LIMIT = "max.message.bytes"
 # A connection is not used any more when its session ends within this.
 _SESSION_MARGIN_S = 5.0
 _CLOSE_S = 0.5
+# A broker that takes longer is left aside while there are others to ask.
+_IMPATIENCE_S = 2.0
 # COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR, REQUEST_TIMED_OUT: a cluster that starts.
 _PRODUCER_ID_LATER = (7, 14, 15, 16)
 _CLUSTER_AUTHORIZATION_FAILED = 31
@@ -114,14 +116,15 @@ class Cluster:
             kept = self._usable()
             if kept is not None:
                 try:
-                    return self._once(kept, question)
+                    alone = len(self._candidates()) == 1
+                    return self._once(kept, question, self._settings.socket_timeout_s if alone else _IMPATIENCE_S)
                 except ConnectionFailed:
                     pass  # brokers close connections that were idle
-            return self._once(self._connect(), question)
+            return self._once(self._connect(), question, self._settings.socket_timeout_s)
 
-    def _once(self, connection: Connection, question: Callable[[Connection, float], Answer]) -> Answer:
+    def _once(self, connection: Connection, question: Callable[[Connection, float], Answer], wait_s: float) -> Answer:
         try:
-            return question(connection, time.monotonic() + self._settings.socket_timeout_s)
+            return question(connection, time.monotonic() + min(wait_s, self._settings.socket_timeout_s))
         except (Refused, NotYet):
             raise
         except BaseException:
@@ -134,19 +137,31 @@ class Cluster:
             self._drop()
         return self._connection
 
+    def _candidates(self) -> list[Address]:
+        """Return every broker: those we know of, then those we started from, each in random order."""
+        return list(dict.fromkeys((*_shuffled(self._nodes), *_shuffled(self._settings.bootstrap))))
+
     def _connect(self) -> Connection:
-        """Connect to any broker: those we know of, then those we started from, each in random order."""
-        problems: list[str] = []
-        for address in dict.fromkeys((*_shuffled(self._nodes), *_shuffled(self._settings.bootstrap))):
-            try:
-                self._connection = self._dialer.dial(address)
-            except AuthenticationFailed:
-                raise  # the next broker knows the same passwords, and may lock us out
-            except ConnectionFailed as error:
-                problems.append(str(error))
-            else:
-                return self._connection
-        raise ConnectionFailed("; ".join(dict.fromkeys(problems)))
+        """Connect to any broker; those that are slow get all their time only when there is no other."""
+        problems: dict[Address, ConnectionFailed] = {}
+        left = self._candidates()
+        for wait_s in (_IMPATIENCE_S, None) if len(left) > 1 else (None,):
+            slow: list[Address] = []
+            for address in left:
+                began = time.monotonic()
+                try:
+                    self._connection = self._dialer.dial(address, wait_s)
+                except AuthenticationFailed:
+                    raise  # the next broker knows the same passwords, and may lock us out
+                except ConnectionFailed as error:
+                    problems[address] = error
+                    if wait_s is not None and time.monotonic() - began >= wait_s:
+                        slow.append(address)
+                else:
+                    return self._connection
+            left = slow
+        failed = NotTrusted if any(isinstance(error, NotTrusted) for error in problems.values()) else ConnectionFailed
+        raise failed("; ".join(dict.fromkeys(map(str, problems.values()))))
 
     def _drop(self) -> None:
         if self._connection is not None:

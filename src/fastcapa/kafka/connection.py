@@ -42,6 +42,10 @@ class AuthenticationFailed(ConnectionFailed):
     """Broker and client do not accept each other. Time alone does not mend that."""
 
 
+class NotTrusted(ConnectionFailed):
+    """A broker showed a certificate that we do not accept. Time alone does not mend that; others may have another."""
+
+
 class Interrupted(RunTimeError):
     """It was told to give up."""
 

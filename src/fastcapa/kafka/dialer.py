@@ -1,12 +1,13 @@
 """From an address to a connection that may be used: connected, verified, its versions known, authenticated."""
 
+import errno
 import time
 from collections.abc import Callable
 
 from fastcapa._dataplane import DataplaneError, Tls, Transport
 from fastcapa.kafka.address import Address
 from fastcapa.kafka.authentication import authenticate
-from fastcapa.kafka.connection import Connection, ConnectionFailed, connect, make_tls
+from fastcapa.kafka.connection import Connection, ConnectionFailed, NotTrusted, connect, make_tls
 from fastcapa.kafka.direct import DirectSettings
 
 
@@ -22,18 +23,20 @@ class Dialer:
         """Make connections with other settings from now on; reads the TLS files, raises as the constructor does."""
         self._made_with = _with_tls(settings)
 
-    def dial(self, address: Address) -> Connection:
-        """Return an authenticated connection; blocks up to `connect_timeout_s`.
+    def dial(self, address: Address, wait_s: float | None = None) -> Connection:
+        """Return an authenticated connection; blocks up to `connect_timeout_s`, and `wait_s` if that is less.
 
-        Raises ConnectionFailed, AuthenticationFailed among it, or Interrupted.
+        Raises ConnectionFailed, AuthenticationFailed and NotTrusted among it, or Interrupted.
         """
         settings, tls = self._made_with
-        deadline = time.monotonic() + settings.connect_timeout_s
+        timeout_s = settings.connect_timeout_s
+        deadline = time.monotonic() + (timeout_s if wait_s is None else min(wait_s, timeout_s))
         connected = connect(address, settings.family, deadline, self._cancelled, settings.send_buffer_bytes)
         try:
             transport = _transport(tls, connected.detach(), address, deadline)
         except DataplaneError as error:
-            raise ConnectionFailed(f"broker {address}: {error}") from None
+            failed = NotTrusted if error.errno == errno.EACCES else ConnectionFailed
+            raise failed(f"broker {address}: {error}") from None
         connection = Connection(transport, address, settings.client_id, self._cancelled)
         try:
             connection.learn_versions(deadline)

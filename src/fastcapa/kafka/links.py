@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fastcapa.errors import RunTimeError
 from fastcapa.kafka.address import Address
 from fastcapa.kafka.backoff import Backoff
-from fastcapa.kafka.connection import AuthenticationFailed, Connection
+from fastcapa.kafka.connection import AuthenticationFailed, Connection, NotTrusted
 from fastcapa.kafka.data_plane import DataPlane
 from fastcapa.kafka.dialer import Dialer
 from fastcapa.kafka.direct import DirectSettings
@@ -17,6 +17,8 @@ from fastcapa.kafka.troubles import Troubles
 
 # Connections that are being made at once, over all nodes.
 _DIALS_MAX = 8
+# A connection is made within this, or something is wrong.
+_DIAL_S = 1.0
 # A new connection replaces the old one after this share of the session's time (KIP-368).
 _RENEWAL = (0.8, 0.9)
 
@@ -38,7 +40,7 @@ class _Link:
     backoff: Backoff
     wanted: bool = False
     due: float = 0.0  # no try before
-    dialing: bool = False
+    dialing: float | None = None  # since when
     made: Connection | None = None  # not yet handed over
     attached: float = 0.0  # when the last one was handed over
     renewal: float = field(default=float("inf"))  # when the next one has to be made although nobody asks
@@ -92,7 +94,9 @@ class Links:
                 self._hand_over(worker, number, link, link.made)
             if link.renewal <= now and not link.dialing:
                 link.renewal, link.wanted = float("inf"), True
-            if not link.wanted or link.dialing or link.made is not None or link.due > now:
+            if link.dialing is not None and number in leading and now - link.dialing > _DIAL_S:
+                self._topic.want()  # it does not even refuse: others may lead by now
+            if not link.wanted or link.dialing is not None or link.made is not None or link.due > now:
                 continue
             # A node that leads nothing is not needed; its address is whatever the newest metadata say.
             address = self._topic.metadata.nodes.get(number)
@@ -118,12 +122,12 @@ class Links:
         node = self._nodes.setdefault(number, _Node(self._backoff()))
         if now < node.due or self._dialing >= _DIALS_MAX or (node.failing and node.dialing):
             return
-        link.dialing = True
+        link.dialing = now
         node.dialing += 1
         self._dialing += 1
 
         def ended(result: Connection | Exception) -> None:
-            link.dialing = False
+            link.dialing = None
             node.dialing -= 1
             self._dialing -= 1
             if isinstance(result, RunTimeError):
@@ -148,8 +152,8 @@ class Links:
         return connection
 
     def _failed(self, number: int, node: _Node, error: RunTimeError) -> None:
-        refused = isinstance(error, AuthenticationFailed)
-        # Two keys: that it does not accept us must not wait until a minute after it was lost.
+        refused = isinstance(error, AuthenticationFailed | NotTrusted)
+        # Two keys: that we do not accept each other must not wait until a minute after it was lost.
         self._troubles.failed(("refused" if refused else "node", number), f"broker {number}: {error}; trying again")
         node.failing = True
         node.due = time.monotonic() + (node.backoff.at_most() if refused else node.backoff.next())
@@ -163,5 +167,5 @@ class Links:
         link.made, link.wanted, link.attached, link.due = None, False, now, 0.0
         if made.session_ends is not None:
             link.renewal = now + (made.session_ends - now) * random.uniform(*_RENEWAL)  # noqa: S311 -- no secret
-        for key in ("node", "refused"):
-            self._troubles.worked((key, number), f"connected to broker {number} ({made.address}) again")
+        text = f"connected to broker {number} ({made.address}) again"
+        self._troubles.worked(("node", number), text, ("refused", number))

@@ -5,7 +5,7 @@ import time
 from fastcapa.errors import RunTimeError
 from fastcapa.kafka.backoff import Backoff
 from fastcapa.kafka.cluster import Cluster
-from fastcapa.kafka.connection import AuthenticationFailed, ConnectionFailed, error_name
+from fastcapa.kafka.connection import AuthenticationFailed, ConnectionFailed, NotTrusted, error_name
 from fastcapa.kafka.data_plane import DataPlane
 from fastcapa.kafka.direct import DirectSettings
 from fastcapa.kafka.metadata import NO_LEADER, Metadata
@@ -47,6 +47,7 @@ class TopicWatch:
         self._unreachable = Backoff(settings.reconnect_backoff_ms / 1000, settings.reconnect_backoff_max_ms / 1000)
         self._calm_s = 2 * settings.retry_backoff_max_ms / 1000
         self._due = float("inf")  # of the next refresh; monotonic, as all times here
+        self._not_before = 0.0  # after a failure: no wish makes it come sooner
         self._refreshed = 0.0
         self._running = False
         self._asked = False  # by the data plane, which waits for an answer even if nothing has changed
@@ -83,7 +84,7 @@ class TopicWatch:
 
     def step(self) -> None:
         """Begin what is due."""
-        if self._running or time.monotonic() < self._due:
+        if self._running or time.monotonic() < max(self._due, self._not_before):
             return
         self._running = True
         limit = self._ask_limit
@@ -96,14 +97,19 @@ class TopicWatch:
     def _refresh_ended(self, result: _News | Exception) -> None:
         self._running = False
         if isinstance(result, RunTimeError):
-            self._troubles.failed("metadata", f"cannot refresh the topic's metadata: {result}")
-            refused = isinstance(result, AuthenticationFailed)
-            self._due = time.monotonic() + (self._unreachable.at_most() if refused else self._unreachable.next())
+            refused = isinstance(result, AuthenticationFailed | NotTrusted)
+            # Two keys: that we do not accept each other must not wait until a minute after nobody answered.
+            key = "metadata refused" if refused else "metadata"
+            self._troubles.failed(key, f"cannot refresh the topic's metadata: {result}")
+            wait_s = self._unreachable.at_most() if refused else self._unreachable.next()
+            self._due = time.monotonic() + wait_s
+            # Who was refused may be locked out; who found nobody may be told that somebody has come back.
+            self._not_before = time.monotonic() + (wait_s if refused else min(wait_s, self._calm_s))
         elif isinstance(result, Exception):
             raise result
         else:
             self._unreachable.reset()
-            self._troubles.worked("metadata", "the topic's metadata can be refreshed again")
+            self._troubles.worked("metadata", "the topic's metadata can be refreshed again", "metadata refused")
             self._take(result)
 
     def _take(self, news: _News) -> None:

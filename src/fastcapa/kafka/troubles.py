@@ -21,7 +21,7 @@ class Troubles:
             self._said_at[key] = now
             self._log(text)
 
-    def worked(self, key: Hashable, text: str) -> None:
-        """End a row, with a line if there was one."""
-        if self._said_at.pop(key, None) is not None:
+    def worked(self, key: Hashable, text: str, *more: Hashable) -> None:
+        """End a row, and others with it; with a line if there was one."""
+        if [each for each in (key, *more) if self._said_at.pop(each, None) is not None]:
             self._log(text)
