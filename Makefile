@@ -13,13 +13,14 @@ SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-unit test-dataplane test-integration test-sanitizers check format bench
-.PHONY: generated fuzz stress kafka-up kafka-down clean
+.PHONY: generated fuzz stress test-faults kafka-up kafka-down clean
 
 help:
 	@echo "make demo        the whole pipeline on this machine: real frames in, an embedded Kafka broker, compared"
 	@echo "make test        all tests, with Apache Kafka, network namespaces and sanitizers"
 	@echo "make setup       install what is missing; the command is then $(VENV)/bin/fastcapa"
 	@echo "make check       format, lint, types and unit tests, in under a minute"
+	@echo "make test-faults  Kafka's bad days, half an hour, into docs/reliability.md [FAULT=two_nodes_at_once]"
 	@echo "make fuzz        random bytes into the parsers [SECONDS=60 for each]"
 	@echo "make stress      the pipeline started and stopped 500 times in one process [ROUNDS=500]"
 	@echo "make kafka-up    start Apache Kafka on loopback [NODES=1|3] [PORT=9092]; make kafka-down stops it"
@@ -56,6 +57,13 @@ test: setup
 
 test-unit test-dataplane test-integration: test-%: setup
 	$(VENV)/bin/pytest tests/$*
+
+# A run of one fault replaces its rows, and keeps those of the others; `make clean` forgets them.
+test-faults: setup
+	@mkdir -p build
+	FASTCAPA_FAULTS=build/faults.jsonl $(VENV)/bin/pytest -m '' $(if $(FAULT),-k $(FAULT)) --timeout 600 \
+	  tests/integration/test_faults.py tests/integration/test_faults_upgrade.py
+	$(VENV)/bin/python tests/support/faults_table.py build/faults.jsonl docs/reliability.md
 
 # The data-plane tests over a data plane built with ASan and UBSan. Python itself is not built with them, so their
 # run-time library is loaded first; leaks are looked for by the tests themselves (packet buffers), not among Python's.

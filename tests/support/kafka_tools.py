@@ -80,6 +80,15 @@ def dump_log(cluster: Cluster, topic: str) -> dict[int, list[LoggedBatch]]:
     return logs
 
 
+def set_produce_quota(bootstrap: str, client_id: str, bytes_per_second: int | None) -> None:
+    """Let a client write so much and no more, to each broker; None: as much as it wants."""
+    change = "--delete-config=producer_byte_rate"
+    if bytes_per_second is not None:
+        change = f"--add-config=producer_byte_rate={bytes_per_second}"
+    entity = ("--entity-type", "clients", "--entity-name", client_id)
+    _run("kafka.admin.ConfigCommand", "--bootstrap-server", bootstrap, "--alter", change, *entity, timeout=60)
+
+
 def _run(program: str, *words: str, timeout: float) -> bytes:
     """One of the tools' standard output; fails the test if the tool fails."""
     java = jars.find_program("java", "default-jre-headless")

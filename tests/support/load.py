@@ -32,6 +32,11 @@ class Load:
         self._thread = threading.Thread(target=self._run, name="load")
         self._error: OSError | None = None
 
+    def frame(self, number: int) -> bytes:
+        """Frame `number`, byte for byte."""
+        head, tail = self._ends[number % len(self._ends)]
+        return head + number.to_bytes(8) + tail
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -51,8 +56,7 @@ class Load:
             while not self._ended.wait(TICK_S):
                 until = int((time.monotonic() - start) * self._rate)
                 while self.sent < until:
-                    head, tail = self._ends[self.sent % len(self._ends)]
-                    self._socket.send(head + self.sent.to_bytes(8) + tail)
+                    self._socket.send(self.frame(self.sent))
                     self.sent += 1
         except OSError as error:
             self._error = error

@@ -45,26 +45,47 @@ class Secured:
         return self.cluster.address(listener)
 
 
-def _config(pairs: dict[str, Path], authority: Path) -> dict[str, str]:
+def sasl_listener(name: str) -> dict[str, str]:
+    """What a broker needs for SASL on a listener: PLAIN, whose only user is bob, and SCRAM."""
     plain = "org.apache.kafka.common.security.plain.PlainLoginModule"
     scram = "org.apache.kafka.common.security.scram.ScramLoginModule"
     # In JAAS a name is a key, which takes no `=` or `,`: PLAIN gets a user of its own.
     password = PASSWORD.replace('"', '\\\\"')
-    config = {}
+    prefix = f"listener.name.{name.lower()}"
+    config = {
+        f"{prefix}.sasl.enabled.mechanisms": ",".join(_MECHANISMS),
+        f"{prefix}.plain.sasl.jaas.config": f'{plain} required user_bob="{password}";',
+    }
+    for mechanism in ("scram-sha-256", "scram-sha-512"):
+        config[f"{prefix}.{mechanism}.sasl.jaas.config"] = f"{scram} required;"
+    return config
+
+
+def session_limit(name: str, milliseconds: int) -> dict[str, str]:
+    """What makes clients of a SASL listener authenticate anew after so long."""
+    return {
+        f"listener.name.{name.lower()}.{mechanism.lower()}.connections.max.reauth.ms": str(milliseconds)
+        for mechanism in _MECHANISMS
+    }
+
+
+def tls_listener(name: str, pair: Path, authority: Path) -> dict[str, str]:
+    """What a broker needs for TLS on a listener."""
+    prefix = f"listener.name.{name.lower()}"
+    return {
+        f"{prefix}.ssl.keystore.type": "PEM",
+        f"{prefix}.ssl.keystore.location": str(pair),
+        f"{prefix}.ssl.truststore.type": "PEM",
+        f"{prefix}.ssl.truststore.location": str(authority),
+    }
+
+
+def _config(pairs: dict[str, Path], authority: Path) -> dict[str, str]:
+    config = session_limit("SHORT", SESSION_MS)
     for listener in ("SASL", "SHORT", "SASLTLS"):
-        prefix = f"listener.name.{listener.lower()}"
-        config[f"{prefix}.sasl.enabled.mechanisms"] = ",".join(_MECHANISMS)
-        config[f"{prefix}.plain.sasl.jaas.config"] = f'{plain} required user_bob="{password}";'
-        for mechanism in ("scram-sha-256", "scram-sha-512"):
-            config[f"{prefix}.{mechanism}.sasl.jaas.config"] = f"{scram} required;"
-    for mechanism in _MECHANISMS:
-        config[f"listener.name.short.{mechanism.lower()}.connections.max.reauth.ms"] = str(SESSION_MS)
+        config |= sasl_listener(listener)
     for listener, pair in pairs.items():
-        prefix = f"listener.name.{listener.lower()}"
-        config[f"{prefix}.ssl.keystore.type"] = "PEM"
-        config[f"{prefix}.ssl.keystore.location"] = str(pair)
-        config[f"{prefix}.ssl.truststore.type"] = "PEM"
-        config[f"{prefix}.ssl.truststore.location"] = str(authority)
+        config |= tls_listener(listener, pair, authority)
     config["listener.name.mutual.ssl.client.auth"] = "required"
     return config
 
