@@ -116,7 +116,8 @@ static void make_room(struct fc_direct *d)
 
 	TAILQ_FOREACH(batch, &d->open, link)
 	{
-		bool fills_up = fc_deliver_would_wait(d, batch->partition) || fc_deliver_is_under_way(d, batch->partition);
+		bool fills_up =
+			fc_deliver_would_wait(d, batch->partition) || fc_deliver_is_under_way(d, batch->partition);
 
 		if (to_disk || !fills_up) {
 			seal(d, batch);
