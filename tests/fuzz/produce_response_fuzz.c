@@ -1,17 +1,10 @@
 // Any bytes as a Produce response: the first one chooses the version, the others are the response. Read out of memory
 // of their own size, so that one byte too many is seen.
 #include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "producer/produce.h"
 
-static void expect(bool condition)
-{
-	if (!condition)
-		abort();
-}
+#include "expect.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -24,9 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	size--;
-	uint8_t *bytes = malloc(size > 0 ? size : 1);
-	expect(bytes != NULL);
-	memcpy(bytes, data + 1, size);
+	uint8_t *bytes = copy_of(data + 1, size);
 
 	fc_produce_response_open(
 		&r, bytes, (uint32_t)size, (int16_t)(FC_PRODUCE_VERSION_MIN + data[0] % VERSIONS), "packets");

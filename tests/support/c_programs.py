@@ -21,13 +21,18 @@ NEEDS = {
 }
 
 
-def build(program: Path, sources: list[Path], needs: list[str], sanitizers: list[str] = SANITIZERS) -> None:
+def build(
+    program: Path,
+    sources: list[Path],
+    needs: list[str],
+    sanitizers: list[str] = SANITIZERS,
+    compiler: str = os.environ.get("CC", "cc"),
+) -> None:
     """Compile `sources` and what `needs` names into `program`.
 
     That is files under the data plane, `-l` libraries, and `pkg-config:NAME`.
     """
     more = [word for need in needs for word in _words(need)]
-    compiler = os.environ.get("CC", "cc")
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     command = [compiler, *FLAGS, *sanitizers, *map(str, sources), *more, "-o", str(program)]
     subprocess.run(command, check=True, env=environment)
