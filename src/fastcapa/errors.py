@@ -15,10 +15,22 @@ class Exit(IntEnum):
     LOSS = 3  # only with --fail-on-loss
 
 
+def printable(text: str) -> str:
+    """Return text with what would break a line or command a terminal written as Python writes it in a string.
+
+    What a user, a file or a broker gave as a name may have any character in it.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class FastcapaError(Exception):
     """Base of all errors that are reported as one line; `exit_code` is what the process ends with."""
 
     exit_code = Exit.RUN_TIME_FAILURE
+
+    def __init__(self, message: str) -> None:
+        """Whatever the message quotes, it is shown on one line."""
+        super().__init__(printable(message))
 
 
 class RunTimeError(FastcapaError):

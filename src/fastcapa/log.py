@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Literal, Protocol
 
+from fastcapa.errors import printable
+
 Format = Literal["text", "json"]
 LevelName = Literal["error", "warning", "notice", "info"]
 _WARNING = "warning: "
@@ -72,7 +74,8 @@ class Logger:
             time = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
             self.write(json.dumps({"time": time, "level": level.name.lower(), "message": text}))
         else:
-            self.write(f"<{level.value}>{for_people}" if self._journal else for_people)
+            line = printable(for_people)  # a name or a broker's words may have anything in them
+            self.write(f"<{level.value}>{line}" if self._journal else line)
 
 
 def _stderr_is_journal() -> bool:

@@ -27,15 +27,23 @@ def write_seeds(target: str, directory: Path, produce_responses: Path) -> None:
     """Write the seeds of a target into a directory; those of the produce_response target are some of another's."""
     if target == "capture_file":
         _write_captures(directory)
-    seeds = {
-        "flow_hash": _frames,
-        "filter": _filters,
-        "connection": lambda: _connections(produce_responses),
-        "record_split": _records,
-        "library_stats": lambda: iter([b'{ "brokers": { "a": { "tx":12, "txbytes":3 }, "b": { "tx": 5 } } }']),
-    }
-    for number, seed in enumerate(seeds[target]() if target in seeds else ()):
+        return
+    for number, seed in enumerate(_seeds(target, produce_responses)):
         (directory / str(number)).write_bytes(seed)
+
+
+def _seeds(target: str, produce_responses: Path) -> Iterator[bytes]:
+    match target:
+        case "flow_hash":
+            yield from _frames()
+        case "filter":
+            yield from _filters()
+        case "connection":
+            yield from _connections(produce_responses)
+        case "record_split":
+            yield from _records()
+        case "library_stats":
+            yield b'{ "brokers": { "a": { "tx":12, "txbytes":3 }, "b": { "tx": 5 } } }'
 
 
 def _frames() -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fastcapa import __version__
-from fastcapa.errors import Exit, FastcapaError
+from fastcapa.errors import Exit, FastcapaError, printable
 from fastcapa.log import Level, log
 
 # Modules of fastcapa.cli and their line of help: only the one that runs is loaded, with the libraries that it needs.
@@ -32,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as all of ours are."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(Exit.BAD_USAGE, f"fastcapa: {message} (`{self.prog} --help` lists the options)\n")
+        self.exit(Exit.BAD_USAGE, f"fastcapa: {printable(message)} (`{self.prog} --help` lists the options)\n")
 
 
 def build_parser(argv: Sequence[str] | None) -> argparse.ArgumentParser:
