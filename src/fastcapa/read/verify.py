@@ -172,8 +172,10 @@ class Verifier:
         complete = packets > 0 and not (missing or twice or self.without_headers)
         if complete:
             lines.append(f"complete: {packets} packets of {len(queues)} queues, none missing, none twice")
-        elif packets or self.without_headers:
+        elif missing or twice:
             lines.append(f"not complete: {missing} packets missing, {twice} twice")
+        elif self.without_headers:
+            lines.append(f"not proved: {packets} packets have headers, {self.without_headers} have none")
         else:
             lines.append("nothing to prove: no packets were read")
         return complete, lines
