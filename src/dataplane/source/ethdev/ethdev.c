@@ -84,10 +84,22 @@ static int end_queue(struct fc_source *s, struct fc_ethdev *e, uint16_t queue, i
 	return how;
 }
 
+// A packet is as long as its segments, whatever the driver says: room is made by the length of the whole, and copies go
+// by that of the parts (net_pcap keeps 16 bits of the length of the whole).
+static void mend_length(struct rte_mbuf *m)
+{
+	const struct rte_mbuf *segment;
+
+	m->pkt_len = m->data_len;
+	for (segment = m->next; unlikely(segment != NULL); segment = segment->next)
+		m->pkt_len += segment->data_len;
+}
+
 static void complete(const struct fc_ethdev *e, struct rte_mbuf *m)
 {
 	struct fc_packet *packet = fc_packet(m);
 
+	mend_length(m);
 	if (unlikely((m->ol_flags & FC_VLAN_STRIPPED) != 0))
 		fc_vlan_restore(m);
 	packet->original_bytes = m->pkt_len;
