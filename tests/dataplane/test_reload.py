@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from support.live import Live
 from support.probe import wait_for_line
+
+
+@pytest.fixture
+def hang_ups() -> Iterator[None]:
+    """SIGHUP as a terminal has it: whatever runs the tests may ignore it (nohup does), and children inherit that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def test_a_hang_up_reads_the_file_again_and_capture_goes_on(broker: str, tmp_path: Path) -> None:
@@ -26,6 +36,7 @@ def test_a_hang_up_reads_the_file_again_and_capture_goes_on(broker: str, tmp_pat
     assert report["source"]["in"] == 0
 
 
+@pytest.mark.usefixtures("hang_ups")
 def test_without_a_file_a_hang_up_ends_the_probe_as_it_does_any(broker: str, tmp_path: Path) -> None:
     live = Live.begin(broker, "t", "--device", "net_ring0", directory=tmp_path)
     live.signal(signal.SIGHUP)
