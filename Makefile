@@ -62,7 +62,7 @@ test-unit test-dataplane test-integration: test-%: setup
 test-faults: setup
 	@mkdir -p build
 	FASTCAPA_FAULTS=build/faults.jsonl $(VENV)/bin/pytest -m '' $(if $(FAULT),-k $(FAULT)) --timeout 600 \
-	  tests/integration/test_faults.py tests/integration/test_faults_upgrade.py
+	  tests/integration/test_faults.py tests/integration/test_faults_upgrade.py tests/integration/test_spill.py
 	$(VENV)/bin/python tests/support/faults_table.py build/faults.jsonl docs/reliability.md
 
 # The data-plane tests over a data plane built with ASan and UBSan. Python itself is not built with them, so their

@@ -20,7 +20,7 @@ from support.numbered import numbers
 from support.probe import capture, fastcapa, finish, start, wait_for_line
 from support.topics import growing
 
-FRAMES = 200_000
+FRAMES = 400_000
 both_producers = pytest.mark.parametrize("producer", ["direct", "librdkafka"])
 
 

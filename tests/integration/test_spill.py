@@ -48,6 +48,7 @@ def in_order(records: list[Record]) -> list[int]:
     return numbers
 
 
+@pytest.mark.faults
 def test_twenty_seconds_without_a_broker(alone: tuple[Namespace, Cluster], tmp_path: Path) -> None:
     """Two captures of the same frames: with the partition as it comes, and with the conversation's."""
     inside, cluster = alone
