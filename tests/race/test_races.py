@@ -26,7 +26,7 @@ NEEDS = {
         *(f"producer/{name}.c" for name in ("accumulate", "batch", "compression", "connection", "deliver", "direct")),
         *(f"producer/{name}.c" for name in ("mailbox", "murmur2", "partition", "partitioner", "produce", "tls")),
         *(f"producer/{name}.c" for name in ("produce_error", "record_batch", "record_split", "sticky", "topic")),
-        "producer/transport.c",
+        *(f"producer/{name}.c" for name in ("spill", "spill_files", "spill_format", "spill_thread", "transport")),
         # Atomic accesses of a ring's indices instead of volatile ones: those the sanitizer understands.
         *("-DRTE_USE_C11_MEM_MODEL", "-DALLOW_EXPERIMENTAL_API", "-Wno-tsan", "-Wno-unused-function"),
         *("pkg-config:libdpdk", "-lpcap", "-lisal", "-llz4", "-lzstd", "-lssl", "-lcrypto"),

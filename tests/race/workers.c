@@ -141,7 +141,7 @@ static void open_lane(struct lane *lane, uint16_t number, const struct fc_pipeli
 		w->index = (uint16_t)k;
 		w->backoff = true;
 		w->give_up_ns = &give_up_ns;
-		w->producer = fc_producer_direct(config, &place, &topic, &w->counters, &events);
+		w->producer = fc_producer_direct(config, &place, &topic, NULL, &w->counters, &events);
 		assert(w->producer != NULL && fc_direct_give_identity(w->producer, 2000 + place.worker, 0));
 		assert(pthread_create(&lane->threads[1 + k], NULL, tx_main, w) == 0);
 	}
