@@ -29,9 +29,9 @@ def test_upgrade(old_trio: Trio, tmp_path: Path) -> None:
             old_trio.cluster.restart(node, version=new)
             wait_until_in_sync(old_trio, made.topics)
             made.more()
-        features = old_trio.admin.describe_features()
-        _, newest = features["supported_features"][FEATURE]
-        assert features["finalized_features"][FEATURE][1] < newest
+        agreed = old_trio.admin.describe_features()[FEATURE]
+        (_, newest), (_, now) = agreed["supported"], agreed["finalized"]
+        assert now < newest
         assert old_trio.admin.update_features({FEATURE: newest}) == {FEATURE: "OK"}
         made.fault_ended()
     assert_nothing_lost(made)
