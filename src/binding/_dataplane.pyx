@@ -282,6 +282,7 @@ cdef dict worker_row(const c.fc_worker_row *row):
     }
     if is_rx:
         result["ring_queued"] = row.ring_queued
+        result["longest_gap_ns"] = row.longest_gap_ns
         result["losses"] = None
         if row.losses_known:
             result["losses"] = {"missed": row.missed, "errors": row.errors, "no_mbuf": row.no_mbuf}

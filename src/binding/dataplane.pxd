@@ -127,6 +127,7 @@ cdef extern from "dataplane.h" nogil:
         uint64_t total_cycles
         uint64_t cpu_time_ns
         uint64_t ring_queued
+        uint64_t longest_gap_ns
         bint losses_known
         uint64_t missed
         uint64_t errors

@@ -152,7 +152,9 @@ struct fc_worker_row {
 	uint64_t busy_cycles, total_cycles;
 	uint64_t cpu_time_ns; // user and system time of its thread, once that has ended
 	uint64_t ring_queued; // gauge, rx rows: packets in this queue's tx ring
-	bool losses_known;    // rx rows: the source counts its losses per queue, in ..
+	// rx rows: the longest time from one fetch to the next, sleep and the wait for room (of a file) among it
+	uint64_t longest_gap_ns;
+	bool losses_known; // rx rows: the source counts its losses per queue, in ..
 	uint64_t missed, errors, no_mbuf;
 	struct fc_rx_counters rx; // rx rows
 	struct fc_tx_counters tx; // tx rows

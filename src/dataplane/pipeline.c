@@ -374,6 +374,11 @@ void fc_pipeline_stop(struct fc_pipeline *p, uint64_t timeout_ms)
 
 // ---- watching -------------------------------------------------------------------------------------------------------
 
+static uint64_t cycles_ns(uint64_t cycles)
+{
+	return (uint64_t)((double)cycles / (double)rte_get_tsc_hz() * (double)FC_NS_PER_S);
+}
+
 static void fill_tx_row(const struct lane *lane, const struct fc_tx_worker *w, struct fc_worker_row *row)
 {
 	*row = (struct fc_worker_row){
@@ -404,6 +409,7 @@ static void fill_rx_row(const struct lane *lane, struct fc_worker_row *row)
 		.queue = w->queue,
 		.cpu = w->thread.cpu,
 		.ring_queued = rte_ring_count(lane->ring),
+		.longest_gap_ns = cycles_ns(fc_counter_read(&w->longest_cycles)),
 		.busy_cycles = fc_counter_read(&w->busy_cycles),
 		.total_cycles = fc_counter_read(&w->total_cycles),
 		.cpu_time_ns = fc_thread_cpu_time_ns(&w->thread),

@@ -22,6 +22,7 @@ _NEWEST = (
     "buffer_permille",
     "spilled",
 )
+_GREATEST = ("longest_gap_ns",)
 
 
 def combined(reports: Sequence[Report], *, restarts: int, outage_seconds: float) -> Report:
@@ -45,9 +46,13 @@ def combined(reports: Sequence[Report], *, restarts: int, outage_seconds: float)
 
 def _add_rows(older: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in older.items() if key not in newer}
-    return rest | {
-        key: value if key in _NEWEST or key not in older else _add(older[key], value) for key, value in newer.items()
-    }
+    return rest | {key: _join(key, older[key], value) if key in older else value for key, value in newer.items()}
+
+
+def _join(key: str, older: Any, newer: Any) -> Any:
+    if key in _NEWEST:
+        return newer
+    return max(older, newer) if key in _GREATEST else _add(older, newer)
 
 
 def _add(older: Any, newer: Any) -> Any:

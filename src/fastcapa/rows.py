@@ -35,6 +35,7 @@ class WorkerRow(_WorkerRow, total=False):
     """One worker; what follows is in rows of rx workers only."""
 
     ring_queued: int
+    longest_gap_ns: int
     losses: dict[str, int] | None
     """Lost at the source on this queue: missed, errors, no_mbuf. None: the source knows only its total."""
 

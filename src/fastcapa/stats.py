@@ -200,6 +200,7 @@ def _worker(row: WorkerRow, names: Sequence[str]) -> dict[str, Any]:
     }
     if row["role"] == "rx":
         result["ring_queued"] = row["ring_queued"]
+        result["longest_gap_ns"] = row["longest_gap_ns"]
         # Of this queue, null where the source knows only its total. They came before `in`.
         result |= row["losses"] or dict.fromkeys(("missed", "errors", "no_mbuf"))
     return result

@@ -63,6 +63,8 @@ class Row:
     silence_s: float
     """The longest time that a partition was not written to."""
     ring_full_drops: int
+    stall_ms: float
+    """The longest time between two fetches of the rx worker."""
     rss_mib: int
     growth_mib: int
     retries: int
@@ -227,6 +229,7 @@ def _row(trial: Trial, lane: Lane, fault: str, test: str, peak_mib: int) -> Row:
         recovery_s=recovery_s,
         silence_s=silence_s,
         ring_full_drops=report["rx"]["ring_full_drops"],
+        stall_ms=max(row["longest_gap_ns"] for row in report["workers"] if row["role"] == "rx") / 1e6,
         rss_mib=peak_mib,
         growth_mib=peak_mib - lane.start_mib,
         retries=report["kafka"]["retries"],

@@ -24,6 +24,7 @@ COLUMNS = (
     "counted as lost",
     "recovery",
     "silence",
+    "rx stall",
     "repeated",
     "memory",
 )
@@ -42,7 +43,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             counted = ", ".join(f"{cause} {count:,}" for cause, count in row["counted"].items()) or "nothing"
             cells = [fault, row["producer"], f"{row['sent']:,}", f"{row['lost']:,}", f"{row['duplicated']:,}"]
             cells += [f"{row['out_of_order']:,}", counted, f"{row['recovery_s']:.1f} s", f"{row['silence_s']:.1f} s"]
-            cells += [f"{row['retries']:,}", f"{row['rss_mib']} MiB, +{row['growth_mib']}"]
+            cells += [f"{row['stall_ms']:.0f} ms", f"{row['retries']:,}", f"{row['rss_mib']} MiB, +{row['growth_mib']}"]
             lines.append(f"| {' | '.join(cells)} |\n")
     return HEAD + "".join(lines)
 

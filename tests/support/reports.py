@@ -30,6 +30,7 @@ def snapshot(scale: int, *, drained: bool = False, losses_known: bool = True) ->
         sent |= {"in": 90, "kafka_in": 86, "delivered": 80}
     queued = received["out"] - sent["in"]
     rx: Any = {**place, "role": "rx", "ring_queued": queued * scale, "losses": LOSSES if losses_known else None}
+    rx["longest_gap_ns"] = 100 // scale
     rx["counters"] = {key: scale * value for key, value in received.items()}
     tx: Any = {**place, "role": "tx", "counters": {key: scale * value for key, value in sent.items()}}
     source: Any = {"in": 100 * scale, "missed": 2 * scale, "errors": 0, "no_mbuf": 0, "no_mbuf_waits": 0}

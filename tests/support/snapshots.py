@@ -40,7 +40,7 @@ def snapshot(
         counters = dict.fromkeys(_RX, 0) | (rx or {})
         workers.append(
             {**place, "role": "rx", "source": index, "busy_cycles": rx_busy, "ring_queued": queued, "losses": None}
-            | {"counters": counters}
+            | {"longest_gap_ns": 2_500_000, "counters": counters}
         )
         counters = (
             dict.fromkeys((*_TX, *_SPILL, "buffer_permille"), 0) | (tx or {}) | {"buffer_permille": buffer_permille}

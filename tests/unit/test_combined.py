@@ -21,6 +21,7 @@ def test_counters_are_added_and_the_newest_of_the_rest_is_kept() -> None:
     assert (source["in"], source["clock_steps"], source["clock"]) == (1100, 2, "clock 10")
     rx, tx = total["workers"]
     assert (rx["queue"], rx["lcore"], rx["in"], rx["missed"]) == (1, 10, 1078, 4)
+    assert rx["longest_gap_ns"] == 100
     assert (tx["delivered"], tx["busy_cycles"], tx["busy"]) == (660, 11, 0.25)
     assert total["cost"] == {"cpu_seconds": 3.0, "delivery_seconds": 4.0, "cycles_per_second": 1000}
     assert dead["source"]["in"] == 100, "the parts were to be left alone"

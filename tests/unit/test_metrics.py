@@ -37,6 +37,7 @@ def test_counters_are_the_reports() -> None:
     assert found["fastcapa_rx_ring_full_drops_total"] == {("0", "eth1"): 1200}
     assert found["fastcapa_kafka_delivered_total"] == {("0", "eth1", "0"): 750}
     assert found["fastcapa_kafka_in_flight"] == {("0", "eth1", "0"): 50}
+    assert found["fastcapa_rx_longest_gap_seconds"] == {("0", "eth1"): 0.0025}
     assert found["fastcapa_tx_ring_queued"] == found["fastcapa_tx_ring_size"] == {("0", "eth1"): 2048}
     assert found["fastcapa_kafka_buffer_fill_ratio"] == {("0", "eth1", "0"): 1}
     assert found["fastcapa_broker_round_trip_seconds_sum"] == {("1",): 5}

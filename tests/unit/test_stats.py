@@ -15,7 +15,7 @@ TX |= {"spill_written": 120, "spill_replayed": 90, "spill_refusals": 2, "buffer_
 def rows() -> tuple[list[WorkerRow], list[SourceRow]]:
     place: Any = {"state": "running", "source": 0, "queue": 0, "worker": 0, "cpu": 3}
     rx: Any = {**place, "role": "rx", "busy_cycles": 25, "total_cycles": 100, "cpu_time_ns": 40, "ring_queued": 5}
-    rx |= {"losses": {"missed": 12, "errors": 7, "no_mbuf": 1}, "counters": RX}
+    rx |= {"longest_gap_ns": 900, "losses": {"missed": 12, "errors": 7, "no_mbuf": 1}, "counters": RX}
     tx: Any = {**place, "role": "tx", "busy_cycles": 0, "total_cycles": 0, "cpu_time_ns": 0, "counters": TX}
     source: Any = {"in": 1000, "missed": 12, "errors": 7, "no_mbuf": 1, "clock": "kernel"}
     source |= {"no_mbuf_waits": 0, "unfetched": 0, "clock_steps": 0}
@@ -37,6 +37,7 @@ def test_every_term_has_its_place() -> None:
     assert made["spill"] == {"written": 120, "replayed": 90, "refusals": 2}
     assert made["unaccounted"] == 0
     assert [row["busy"] for row in made["workers"]] == [0.25, 0.0]
+    assert made["workers"][0]["longest_gap_ns"] == 900
     assert made["sources"][0]["name"] == "eth1"
 
 

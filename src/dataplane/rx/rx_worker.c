@@ -177,12 +177,12 @@ void fc_rx_worker_main(void *arg)
 	struct fc_rx_worker *w = arg;
 	struct fc_idle idle = {.backoff = w->source->backoff};
 	struct rte_mbuf *packets[FC_RX_BURST_MAX * FC_RX_ATTEMPTS_MAX];
-	uint64_t start = rte_rdtsc();
+	uint64_t start = rte_rdtsc(), before = start;
 	bool draining = false;
 	int end = 0;
 
 	while (end == 0 && !limit_reached(w->budget)) {
-		uint64_t worked;
+		uint64_t worked, now;
 
 		if (!draining && atomic_load_explicit(w->stop, memory_order_relaxed)) {
 			draining = true;
@@ -196,7 +196,11 @@ void fc_rx_worker_main(void *arg)
 		} else if (end == 0) {
 			fc_idle_wait(&idle);
 		}
-		fc_counter_set(&w->total_cycles, rte_rdtsc() - start);
+		now = rte_rdtsc();
+		fc_counter_set(&w->total_cycles, now - start);
+		if (now - before > w->longest_cycles)
+			fc_counter_set(&w->longest_cycles, now - before);
+		before = now;
 	}
 	// Ended by itself (--count, end, failure): what still arrives is not ours.
 	if (!draining)

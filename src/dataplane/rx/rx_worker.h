@@ -42,6 +42,7 @@ struct fc_rx_worker {
 	// Writer: this worker; readers: any.
 	struct fc_rx_counters counters __rte_cache_aligned;
 	uint64_t busy_cycles, total_cycles;
+	uint64_t longest_cycles; // from the end of one round to the end of the next
 };
 
 // The thread's main function; `arg` is a struct fc_rx_worker. Ends when the source ends or fails, the budget is used up

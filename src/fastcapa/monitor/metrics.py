@@ -158,11 +158,15 @@ def _queues(report: Report, ring: int) -> Iterator[Metric]:
         yield table.metric()
     queued = _gauge("tx_ring_queued", "Packets in the tx ring", _QUEUE_LABELS)
     size = _gauge("tx_ring_size", "Packets that the tx ring holds", _QUEUE_LABELS)
+    gap = _gauge(
+        "rx_longest_gap_seconds", "Longest time from one fetch to the next since the start", _QUEUE_LABELS, max
+    )
     for row in rows:
+        gap.add([row["source"], row["queue"]], row["longest_gap_ns"] / NS)
         queued.add([row["source"], row["queue"]], row["ring_queued"])
         size.add([row["source"], row["queue"]], ring)
-    yield queued.metric()
-    yield size.metric()
+    for table in (queued, size, gap):
+        yield table.metric()
 
 
 def _senders(report: Report) -> Iterator[Metric]:
