@@ -85,14 +85,14 @@ check: build
 	@tools/packages check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/ruff check
-	$(VENV)/bin/clang-format --dry-run -Werror $$(find src/dataplane tests bench -name '*.[ch]')
+	$(VENV)/bin/clang-format --dry-run -Werror $$(find src tests bench -name '*.[ch]')
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest tests/unit
 
 format: build
 	$(VENV)/bin/ruff format
 	$(VENV)/bin/ruff check --fix
-	$(VENV)/bin/clang-format -i $$(find src/dataplane tests bench -name '*.[ch]')
+	$(VENV)/bin/clang-format -i $$(find src tests bench -name '*.[ch]')
 
 generated: build
 	$(VENV)/bin/python tools/generate/documents.py

@@ -7,7 +7,7 @@
 
 _shtab_fastcapa_subparsers=(capture read demo bench devices doctor)
 
-_shtab_fastcapa_capture_option_strings=(-h --help -i --interface -r --read --device --config --check -b --brokers -t --topic -X -F --kafka-config --producer --partition --spill --spill-max --spill-sync --drain-timeout -c --count --duration -s --snaplen -p --no-promiscuous-mode --promiscuous-mode --include-own-traffic --no-include-own-traffic --timestamps --headers --no-headers --restart --no-restart --fail-on-loss --no-fail-on-loss --rx-queues --rx-descriptors --rx-buffer-mb --rx-burst --rx-attempts --tx-ring --tx-workers --tx-burst --buffer-memory --lcores --oversubscribe --no-oversubscribe --report --xstats --no-xstats --log-format --log-level --stats --stats-interval --metrics --metrics-token-file --metrics-certificate --metrics-key)
+_shtab_fastcapa_capture_option_strings=(-h --help -i --interface -r --read --device --config --check -b --brokers -t --topic -X -F --kafka-config --producer --partition --spill --spill-max --spill-sync --drain-timeout -c --count --duration -s --snaplen -p --no-promiscuous-mode --promiscuous-mode --include-own-traffic --no-include-own-traffic --timestamps --headers --no-headers --restart --no-restart --fail-on-loss --no-fail-on-loss --rx-queues --rx-descriptors --rx-buffer-mb --rx-burst --rx-attempts --tx-ring --tx-workers --tx-burst --buffer-memory --lcores --oversubscribe --no-oversubscribe -Z --user --seccomp --no-seccomp --report --xstats --no-xstats --log-format --log-level --stats --stats-interval --metrics --metrics-token-file --metrics-certificate --metrics-key)
 _shtab_fastcapa_read_option_strings=(-h --help -b --brokers -t --topic -X -F --kafka-config -o --offset -w --write -c --count --verify --follow)
 _shtab_fastcapa_demo_option_strings=(-h --help -r --read --report)
 _shtab_fastcapa_bench_option_strings=(-h --help --producers --sizes --compression --partitions --partition --packets --runs --floor -b --brokers -t --topic -X -F --kafka-config --json --plot)
@@ -70,6 +70,8 @@ _shtab_fastcapa_capture___fail_on_loss_nargs=0
 _shtab_fastcapa_capture___no_fail_on_loss_nargs=0
 _shtab_fastcapa_capture___oversubscribe_nargs=0
 _shtab_fastcapa_capture___no_oversubscribe_nargs=0
+_shtab_fastcapa_capture___seccomp_nargs=0
+_shtab_fastcapa_capture___no_seccomp_nargs=0
 _shtab_fastcapa_capture___xstats_nargs=0
 _shtab_fastcapa_capture___no_xstats_nargs=0
 _shtab_fastcapa_read_pos_0_nargs='*'

@@ -68,6 +68,15 @@ def eal_start(list arguments not None):
         raise last_error(status)
 
 
+def eal_confine(c.uint64_t keep):
+    """Leave the EAL's threads no capabilities but those of the set `keep`; after the last source has been added."""
+    cdef int status
+    with nogil:
+        status = c.fc_eal_confine(keep)
+    if status != 0:
+        raise last_error(status)
+
+
 def cycles_per_second():
     """Return how many of the workers' cycles a second has; after eal_start()."""
     return c.fc_cycles_per_second()

@@ -195,6 +195,7 @@ cdef extern from "dataplane.h" nogil:
     int fc_last_errno()
     const char *fc_versions()
     int fc_eal_start(int argc, char **argv)
+    int fc_eal_confine(uint64_t keep)
     uint64_t fc_cycles_per_second()
     int fc_device_describe(const char *devargs, fc_device_info *info)
     int fc_filter_check(const char *expression, bint in_kernel)

@@ -223,6 +223,10 @@ const char *fc_versions(void);
 // Starts DPDK's EAL, once per process; argv as rte_eal_init() takes it, borrowed for the process's life.
 int fc_eal_start(int argc, char **argv);
 
+// Leaves the threads that the EAL has made no capabilities but `keep`, 1 << CAP_...; workers and all that the pipeline
+// makes keep no more than they need anyway. After the last source has been added.
+int fc_eal_confine(uint64_t keep);
+
 // Cycles of the workers' counters in a second; after the EAL has started. Any thread.
 uint64_t fc_cycles_per_second(void);
 

@@ -5,16 +5,19 @@
 #include "dataplane.h"
 
 #include <errno.h>
+#include <rte_alarm.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 
+#include "capabilities.h"
 #include "clock.h"
 #include "clock_steps.h"
 #include "error.h"
@@ -38,6 +41,12 @@ struct lane {
 	struct rte_ring *ring;   // owned
 	struct fc_tx_worker *tx; // owned, config.tx_workers of them
 	uint16_t source;
+};
+
+struct eal_errand {
+	uint64_t keep;
+	sem_t done;
+	int error; // writer: the interrupt thread, before it posts
 };
 
 struct fc_pipeline {
@@ -67,6 +76,33 @@ int fc_eal_start(int argc, char **argv)
 	if (rte_eal_init(argc, argv) < 0)
 		return fc_error(rte_errno, "DPDK does not start: %s", rte_strerror(rte_errno));
 	return fc_packet_register();
+}
+
+// On DPDK's interrupt thread.
+static void confine_this_thread(void *arg)
+{
+	struct eal_errand *confined = arg;
+
+	confined->error = fc_capabilities_keep(confined->keep);
+	sem_post(&confined->done);
+}
+
+int fc_eal_confine(uint64_t keep)
+{
+	struct eal_errand confined = {.keep = keep};
+	int error;
+
+	sem_init(&confined.done, 0, 0);
+	error = rte_eal_alarm_set(1, confine_this_thread, &confined);
+	if (error == 0) {
+		while (sem_wait(&confined.done) != 0)
+			;
+		error = confined.error;
+	}
+	sem_destroy(&confined.done);
+	return error == 0
+		       ? 0
+		       : fc_error(-error, "DPDK's interrupt thread cannot give up capabilities: %s", strerror(-error));
 }
 
 uint64_t fc_cycles_per_second(void)
@@ -298,7 +334,7 @@ static int start_tx_workers(struct fc_pipeline *p, const struct fc_placement *pl
 
 			snprintf(name, sizeof name, "fc-tx-%u-%u", lane, k);
 			error = fc_thread_start(
-				&w->thread, placed(placement, lane * per_lane + 1u + k), fc_tx_worker_main, w, name);
+				&w->thread, placed(placement, lane * per_lane + 1u + k), 0, fc_tx_worker_main, w, name);
 		}
 	return error;
 }
@@ -338,24 +374,41 @@ static int start_rx_workers(struct fc_pipeline *p, const struct fc_placement *pl
 			return error;
 		w->source_filters = filters;
 		snprintf(name, sizeof name, "fc-rx-%u", lane);
-		error = fc_thread_start(&w->thread, placed(placement, lane * per_lane), fc_rx_worker_main, w, name);
+		error = fc_thread_start(&w->thread, placed(placement, lane * per_lane), w->source->ops->rx_capabilities,
+			fc_rx_worker_main, w, name);
 	}
 	return error;
 }
 
+struct start {
+	struct fc_pipeline *p;
+	const struct fc_placement *placement;
+};
+
+// The half that talks to Kafka.
+static int start_senders(void *arg)
+{
+	const struct start *start = arg;
+	struct fc_pipeline *p = start->p;
+	uint16_t lane;
+	int error = make_lanes(p);
+
+	// A tx worker looks at its feeder's state from its first round on.
+	for (lane = 0; error == 0 && lane < p->lane_count; lane++)
+		atomic_store(&p->lanes[lane].rx->thread.state, FC_STATE_RUNNING);
+	return error == 0 ? start_tx_workers(p, start->placement) : error;
+}
+
 int fc_pipeline_start(struct fc_pipeline *p, const struct fc_placement *placement)
 {
-	uint16_t lane;
+	struct start start = {.p = p, .placement = placement};
 	int error;
 
 	if (p->source_count == 0 || p->lanes != NULL)
 		return fc_error(EINVAL, "a pipeline starts once, and with at least one source");
-	error = make_lanes(p);
-	// A tx worker looks at its feeder's state from its first round on.
-	for (lane = 0; error == 0 && lane < p->lane_count; lane++)
-		atomic_store(&p->lanes[lane].rx->thread.state, FC_STATE_RUNNING);
-	if (error == 0)
-		error = start_tx_workers(p, placement);
+	// The tx workers, and the threads of the Kafka library and of the spill directory: none of them needs
+	// privileges.
+	error = fc_thread_run_unprivileged(start_senders, &start);
 	if (error == 0)
 		error = start_rx_workers(p, placement);
 	return error;

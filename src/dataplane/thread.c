@@ -6,7 +6,9 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "capabilities.h"
 #include "clock.h"
 #include "dataplane.h"
 #include "error.h"
@@ -22,7 +24,10 @@ static void *run(void *arg)
 	struct start *start = arg;
 	struct fc_thread *t = start->thread;
 
-	start->error = rte_thread_register() == 0 ? 0 : rte_errno;
+	pthread_setname_np(pthread_self(), t->name); // of another thread it is a file
+	start->error = -fc_capabilities_keep(t->capabilities);
+	if (start->error == 0 && rte_thread_register() != 0)
+		start->error = rte_errno;
 	if (start->error != 0) {
 		atomic_store(&t->state, FC_STATE_DONE);
 		sem_post(&start->registered);
@@ -49,7 +54,8 @@ static int create_without_signals(struct fc_thread *t, const pthread_attr_t *att
 	return error;
 }
 
-int fc_thread_start(struct fc_thread *t, int cpu, void (*main)(void *), void *arg, const char *name)
+int fc_thread_start(
+	struct fc_thread *t, int cpu, uint64_t capabilities, void (*main)(void *), void *arg, const char *name)
 {
 	struct start start = {.thread = t};
 	pthread_attr_t attr;
@@ -57,6 +63,7 @@ int fc_thread_start(struct fc_thread *t, int cpu, void (*main)(void *), void *ar
 	int error;
 
 	t->cpu = cpu;
+	t->capabilities = capabilities;
 	t->main = main;
 	t->arg = arg;
 	snprintf(t->name, sizeof t->name, "%s", name);
@@ -75,12 +82,43 @@ int fc_thread_start(struct fc_thread *t, int cpu, void (*main)(void *), void *ar
 			;
 		t->started = true;
 		error = start.error;
-		pthread_setname_np(t->id, t->name);
 	}
 	sem_destroy(&start.registered);
 	if (error != 0)
 		return fc_error(error, "cannot start worker %s on CPU %d: %s", name, cpu, rte_strerror(error));
 	return 0;
+}
+
+struct errand {
+	int (*work)(void *);
+	void *arg;
+	int result;
+	char error[512]; // of that thread, whose own goes with it
+};
+
+static void *run_errand(void *arg)
+{
+	struct errand *errand = arg;
+
+	errand->result = fc_capabilities_keep(0);
+	if (errand->result != 0)
+		fc_error(-errand->result, "cannot give up capabilities: %s", strerror(-errand->result));
+	else
+		errand->result = errand->work(errand->arg);
+	snprintf(errand->error, sizeof errand->error, "%s", fc_last_error());
+	return NULL;
+}
+
+int fc_thread_run_unprivileged(int (*work)(void *), void *arg)
+{
+	struct errand errand = {.work = work, .arg = arg};
+	pthread_t id;
+	int error = pthread_create(&id, NULL, run_errand, &errand);
+
+	if (error != 0)
+		return fc_error(error, "cannot start a thread: %s", strerror(error));
+	pthread_join(id, NULL);
+	return errand.result == 0 ? 0 : fc_error(-errand.result, "%s", errand.error);
 }
 
 void fc_thread_join(struct fc_thread *t)

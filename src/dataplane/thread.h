@@ -17,14 +17,20 @@ struct fc_thread {
 	int cpu;                 // -1: not pinned
 	uint64_t cpu_time_ns;    // user and system time it took; writer: the thread, before state is DONE; 0 until then
 	atomic_int state;        // enum fc_state; writer: the thread; readers: any
+	uint64_t capabilities;   // what it keeps of them, 1 << CAP_...
 	void (*main)(void *arg); // runs on the thread
 	void *arg;
 	char name[16];
 };
 
-// Starts the thread on `cpu` (-1: anywhere the process may run) and returns once it is registered with the EAL.
-// Control thread. 0 or -errno.
-int fc_thread_start(struct fc_thread *t, int cpu, void (*main)(void *), void *arg, const char *name);
+// Starts the thread on `cpu` (-1: anywhere the process may run) and returns once it is registered with the EAL. It
+// keeps no more than these capabilities. Control thread. 0 or -errno.
+int fc_thread_start(
+	struct fc_thread *t, int cpu, uint64_t capabilities, void (*main)(void *), void *arg, const char *name);
+
+// Runs `work` on a thread without capabilities, whose threads have none either, and waits for its end. Returns what it
+// returns, with its fc_error(). Control thread.
+int fc_thread_run_unprivileged(int (*work)(void *), void *arg);
 
 // Waits for its end. Control thread; harmless when it was never started.
 void fc_thread_join(struct fc_thread *t);

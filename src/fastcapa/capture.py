@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from fastcapa import _dataplane, own_traffic, plan, spill
+from fastcapa import _dataplane, confinement, own_traffic, plan, spill
 from fastcapa._pcap import CaptureFileError, CaptureReader
 from fastcapa.channel import Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
@@ -87,13 +87,22 @@ class Capture:
         settings = self._settings(the_plan, topic, producer, exclude)
         self._log_notes(the_plan)
         if not config.restart:
-            return self._supervise(settings, machine, stop)
+            return self._supervise(settings, machine, stop, self._confine)
 
-        def start(rest: CaptureConfig, started: Callable[[], None]) -> Outcome:
+        def start(rest: CaptureConfig, note_start: Callable[[], None]) -> Outcome:
+            def started() -> None:
+                self._confine()
+                note_start()
+
             newest = rest.model_copy(update=self._told)
             return self._supervise(settings.model_copy(update={"config": newest}), machine, stop, started)
 
         return Restarts(settings.config, self._log, start).run(stop)
+
+    def _confine(self) -> None:
+        """An engine runs: what the supervisor has no more use for goes."""
+        if line := confinement.supervisor(self._config):
+            self._log(line)
 
     def _answer_hang_up(self) -> dict[str, Any]:
         command = self._reload() if self._reload is not None else {}
@@ -111,6 +120,7 @@ class Capture:
         producer, why = choose_producer(config)
         direct = producer == "direct"
         spill.check(config, producer, why)
+        confinement.check(config)
         the_plan = plan.make(config, machine, plan.source_nodes(config), direct=direct)
         return the_plan, [time for source in config.sources if (time := self._check_source(source)) is not None]
 

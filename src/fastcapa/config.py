@@ -124,6 +124,10 @@ class CaptureConfig(BaseModel):
     """Seconds that the drain may take."""
     restart: bool = False
     """Start another engine when one dies or its source or producer fails, after 1 to 30 s."""
+    user: str | None = Field(None, min_length=1, max_length=256)
+    """Whose the processes are once sources are open, by name; None: they stay whose they are."""
+    seccomp: bool = True
+    """Filter the engine's system calls."""
     oversubscribe: bool = False
     lcores: str | None = None
     """CPUs of the workers, "2,4-7", in the order rx worker of queue 0, its tx workers, ...; None: the plan chooses."""

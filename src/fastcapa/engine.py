@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from fastcapa import _dataplane, stats
+from fastcapa import _dataplane, confinement, stats
 from fastcapa.channel import Channel, Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
 from fastcapa.devargs import is_pci
@@ -88,6 +88,8 @@ class Engine:
         self._control = self._make_control(pipeline)
         for index, source in enumerate(config.sources):
             pipeline.add_source(**_source_arguments(config, plan, self._settings.exclude, source, index))
+        level, line = confinement.before_packets(config, self._settings.producer)
+        self._channel.send({"type": "log", "level": level, "text": line})
         if self._control is not None:
             self._patience_ends = time.monotonic() + PATIENCE_S
             self._control.prepare(self._gives_up)
@@ -95,6 +97,7 @@ class Engine:
         pipeline.start(list(plan.worker_cpus))
         if self._control is not None:
             self._control.start()
+        confinement.when_running(config)
         self._started = time.monotonic()
         clocks = [f"{source.name}: {row['clock']}" for source, row in self._named_sources(pipeline)]
         self._channel.send({"type": "started", "clocks": clocks})

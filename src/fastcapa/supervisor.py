@@ -217,11 +217,11 @@ class Supervisor:
             elif kind == "started":
                 self._cpu_started = time.process_time()
                 self._receiving = True
+                self._started()
                 self._monitor.started()
                 for clock in message["clocks"]:
                     self._log(f"timestamps of {clock}")
                 self._manager.ready()
-                self._started()
             elif kind == "snapshot":
                 self._snapshot, self._snapshot_at = message["report"], time.monotonic()
                 self._manager.alive(_status(message["report"]))

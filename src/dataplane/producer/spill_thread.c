@@ -129,6 +129,7 @@ static void *run(void *arg)
 	struct fc_spill_thread *t = arg;
 	long nap_ns = NAP_NS_MIN;
 
+	pthread_setname_np(pthread_self(), t->name); // of another thread it is a file
 	for (;;) {
 		// Read before the letters: after it, none is posted.
 		bool last = atomic_load(&t->stop);
@@ -149,9 +150,9 @@ static void *run(void *arg)
 int fc_spill_thread_start(struct fc_spill_thread *t, struct fc_events *events, uint16_t worker)
 {
 	sigset_t all, before;
-	char name[24]; // the kernel keeps 15 characters
 	int error;
 
+	snprintf(t->name, sizeof t->name, "fc-spill-%hu", worker);
 	t->events = events;
 	t->sync_ns = fc_monotonic_ns();
 	atomic_init(&t->stop, false);
@@ -168,8 +169,6 @@ int fc_spill_thread_start(struct fc_spill_thread *t, struct fc_events *events, u
 	if (error != 0)
 		return fc_error(error, "cannot start a thread for --spill: %s", strerror(error));
 	t->started = true;
-	snprintf(name, sizeof name, "fc-spill-%u", worker);
-	pthread_setname_np(t->id, name);
 	return 0;
 }
 

@@ -57,7 +57,8 @@ struct fc_spill_thread {
 	struct fc_events *events;    // of the pipeline
 	atomic_bool stop;            // writer: control thread
 	pthread_t id;
-	bool started; // writer: control thread
+	bool started;  // writer: control thread
+	char name[16]; // as much as the kernel keeps
 
 	// The thread's own.
 	uint32_t refused_attempt;

@@ -14,6 +14,7 @@
 // An interface that is removed takes its sockets with it. Each queue then reads what the kernel still has, closes its
 // socket and looks for an interface of that name; when all queues have joined a new group there, capture goes on.
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -558,6 +559,7 @@ static void interface_close(struct fc_source *s)
 }
 
 const struct fc_source_ops fc_source_interface = {
+	.rx_capabilities = UINT64_C(1) << CAP_NET_RAW, // an interface that comes back gets new sockets
 	.open = interface_open,
 	.start = interface_start,
 	.rx_burst = interface_rx_burst,

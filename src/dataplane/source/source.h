@@ -29,6 +29,9 @@ enum {
 struct fc_source;
 
 struct fc_source_ops {
+	// Capabilities that rx_burst needs, 1 << CAP_...
+	uint64_t rx_capabilities;
+
 	// Opens the device or file and all its queues. Control thread. 0 or -errno with fc_error().
 	int (*open)(struct fc_source *s, const struct fc_source_config *config);
 

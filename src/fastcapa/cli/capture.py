@@ -2,7 +2,7 @@
 
 import argparse
 
-from fastcapa import device_limits, plan, resolved
+from fastcapa import confinement, device_limits, plan, resolved
 from fastcapa.capture import Capture, exit_code
 from fastcapa.config import CaptureConfig, SourceKind
 from fastcapa.configuration.layers import Origins, resolve
@@ -67,6 +67,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_kafka(parser)
     _add_capture(parser)
     _add_tuning(parser)
+    _add_privileges(parser)
     _add_output(parser)
     _add_watching(parser)
     parser.add_argument("filter", nargs="*", metavar="FILTER", help="only packets that match, in pcap-filter(7) words")
@@ -135,6 +136,14 @@ def _add_capture(parser: argparse.ArgumentParser) -> None:
         "another engine when one dies or fails, after 1 to 30 s, and the outage counted; live sources only",
     )
     _add_switch(group, "fail-on-loss", "exit code 3 if a packet was lost")
+
+
+def _add_privileges(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("privileges")
+    group.add_argument(
+        "-Z", "--user", metavar="USER", help="become this user once the sources are open (stays as it is)"
+    )
+    _add_switch(group, "seccomp", "leave the engine only the system calls that it needs (yes)")
 
 
 def _add_tuning(parser: argparse.ArgumentParser) -> None:
@@ -227,7 +236,8 @@ def run(args: argparse.Namespace) -> int:
         if "check" in args:
             return _check(config, origins)
         # The server first: an address that it cannot have is an error before anything starts.
-        with serve(config, monitor) as lines, display(config.stats, config.stats_interval, monitor, log):
+        shown = display(config.stats, config.stats_interval, monitor, log, keep=confinement.for_threads(config))
+        with serve(config, monitor) as lines, shown:
             for line in lines:
                 log(line)
             outcome = Capture(config, log, monitor, reload=reload).run(stop)

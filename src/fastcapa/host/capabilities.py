@@ -6,8 +6,8 @@ from pathlib import Path
 from fastcapa import devargs, sysfs
 
 # linux/capability.h
-NET_ADMIN, NET_RAW, IPC_LOCK = 12, 13, 14
-_NAMES = {NET_ADMIN: "CAP_NET_ADMIN", NET_RAW: "CAP_NET_RAW"}
+DAC_OVERRIDE, SETGID, SETUID, NET_ADMIN, NET_RAW, IPC_LOCK = 1, 6, 7, 12, 13, 14
+_NAMES = {NET_ADMIN: "CAP_NET_ADMIN", NET_RAW: "CAP_NET_RAW", SETGID: "CAP_SETGID", SETUID: "CAP_SETUID"}
 # Drivers of virtual devices on kernel interfaces. Without these they fail, with an error number that says nothing.
 _OF_DRIVERS = {"net_af_packet": (NET_RAW,), "net_af_xdp": (NET_RAW, NET_ADMIN), "net_tap": (NET_ADMIN,)}
 

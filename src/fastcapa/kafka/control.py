@@ -21,6 +21,7 @@ from fastcapa.kafka.links import Links
 from fastcapa.kafka.tasks import Tasks
 from fastcapa.kafka.topic_watch import TopicWatch
 from fastcapa.kafka.troubles import Troubles
+from fastcapa.threads import start_thread
 
 # How often the data plane's questions are looked for: fifty looks a second cost about 0.2 % of a CPU.
 POLL_S = 0.02
@@ -102,8 +103,7 @@ class Control:
 
     def start(self) -> None:
         """Serve from now on; after pipeline.start()."""
-        self._thread = threading.Thread(target=self._run, name="fc-control", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("fc-control", self._run)
 
     def use(self, settings: DirectSettings) -> None:
         """Make connections as whom the settings say from now on, also in place of those that are there. Any thread.

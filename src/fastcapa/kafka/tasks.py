@@ -1,9 +1,10 @@
 """Work that blocks, away from the loop that wants its result."""
 
 import queue
-import threading
 from collections.abc import Callable
 from typing import TypeVar
+
+from fastcapa.threads import start_thread
 
 Result = TypeVar("Result")
 
@@ -32,7 +33,7 @@ class Tasks:
             self._ended.put(lambda: done(result))
 
         self.running += 1
-        threading.Thread(target=run, name=self._name, daemon=True).start()
+        start_thread(self._name, run)
 
     def serve(self, wait_s: float) -> None:
         """Wait up to `wait_s` for the end of one, then call `done` of all that have ended."""

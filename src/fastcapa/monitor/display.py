@@ -26,10 +26,10 @@ _CLOSE_S = 2.0
 
 
 @contextmanager
-def display(stats: Stats, interval_s: float, monitor: Monitor, log: Logger) -> Iterator[None]:
+def display(stats: Stats, interval_s: float, monitor: Monitor, log: Logger, *, keep: int = 0) -> Iterator[None]:
     """Show the monitor's status while the context lasts: as a table, with the log's lines above it, or in the log.
 
-    Lines in the log come every `interval_s` seconds.
+    Lines in the log come every `interval_s` seconds. `keep`: capabilities of the table's thread.
     """
     terminal = sys.stderr is not None and sys.stderr.isatty()
     if stats == "auto":
@@ -37,7 +37,7 @@ def display(stats: Stats, interval_s: float, monitor: Monitor, log: Logger) -> I
     if stats == "live" and not terminal:
         stats = "lines"
     if stats == "live":
-        screen = _Screen(Console(stderr=True, highlight=False), monitor)
+        screen = _Screen(Console(stderr=True, highlight=False), monitor, keep)
         write, log.write = log.write, screen.say
         try:
             yield
@@ -69,11 +69,11 @@ class _Lines:
 class _Screen:
     """The table and the lines above it."""
 
-    def __init__(self, console: Console, monitor: Monitor) -> None:
+    def __init__(self, console: Console, monitor: Monitor, keep: int) -> None:
         self._console = console
         # Writers: the supervisor's thread; reader: the display's. None: the end.
         self._queue: queue.Queue[str | Status | None] = queue.Queue(_WAITING_MAX)
-        self._thread = start_thread("fc-display", self._run)
+        self._thread = start_thread("fc-display", self._run, keep)
         monitor.listen(self._put)
 
     def say(self, text: str) -> None:

@@ -63,15 +63,20 @@ class _Refused(Exception):
 class Server:
     """Serves what `answer` says, from the start until close()."""
 
-    def __init__(self, listener: socket.socket, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
-        """Take the listening socket; `answer` is called in the server's thread and must not wait."""
+    def __init__(
+        self, listener: socket.socket, answer: Answer, tls: ssl.SSLContext | None = None, *, keep: int = 0
+    ) -> None:
+        """Take the listening socket; `answer` is called in the server's thread and must not wait.
+
+        `keep`: capabilities of that thread.
+        """
         self._listener = listener
         self._listener.setblocking(False)
         self._answer = answer
         self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._ending = asyncio.Event()
-        self._thread = start_thread("fc-http", self._run)
+        self._thread = start_thread("fc-http", self._run, keep)
 
     def close(self) -> None:
         """Close every connection, and the listening socket."""

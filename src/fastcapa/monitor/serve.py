@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastcapa import listen_address
+from fastcapa import confinement, listen_address
 from fastcapa.config import CaptureConfig
 from fastcapa.errors import UsageError
 from fastcapa.listen_address import ListenAddress
@@ -37,7 +37,8 @@ def serve(config: CaptureConfig, monitor: Monitor) -> Iterator[list[str]]:
     token, tls = _token(config), _tls(config)
     listener = _listen(config.metrics)
     loopback = _is_loopback(listener)
-    server = Server(listener, Site(monitor, token, loopback=loopback).answer, tls)
+    answer = Site(monitor, token, loopback=loopback).answer
+    server = Server(listener, answer, tls, keep=confinement.for_threads(config))
     try:
         yield list(_lines(listener, token, tls, loopback))
     finally:
