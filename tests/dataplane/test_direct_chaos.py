@@ -49,7 +49,8 @@ class Chaos(Script):
         if code in AS_NEW:
             # A single record cannot be made smaller: it would be lost.
             return Verdict(code) if batch.count > 1 or code != 10 else None
-        if code in REJECTED:
+        # On a busy machine it may come a second time, when nobody has waited for the answer to the first.
+        if code in REJECTED and batch not in self.rejected:
             self.rejected.append(batch)
         return Verdict(code, written=self._batches.random() < 0.5)
 
