@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -128,8 +129,11 @@ def test_a_run_that_does_not_add_up_is_no_result(wrong: dict[str, Any], words: s
 
 
 def test_the_document_has_the_schema_and_medians() -> None:
-    made = json.loads(json.dumps(document(measured())))
-    assert set(made) == {"schema", "results", "floor_ns_per_packet"}
+    made = json.loads(json.dumps(document(measured(), "the embedded broker")))
+    assert set(made) == {"schema", "machine", "broker", "results", "floor_ns_per_packet"}
+    assert made["broker"] == "the embedded broker"
+    assert made["machine"]["cpu"]
+    assert made["machine"]["cpus"] == os.cpu_count()
     assert made["schema"] == 1
     assert made["floor_ns_per_packet"] == {"64": 60}
     assert [result["producer"] for result in made["results"]] == ["librdkafka", "direct"]
@@ -142,6 +146,8 @@ def test_the_document_has_the_schema_and_medians() -> None:
         "cpu_ns_per_packet": 100,
         "tx_busy_ns_per_packet": 60,
         "rx_busy_ns_per_packet": 30,
+        "rx_cpu_ns_per_packet": 35,
+        "tx_cpu_ns_per_packet": 110,
         "packets_per_s": 1e6,
         "runs": 3,
     }

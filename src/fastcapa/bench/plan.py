@@ -95,9 +95,9 @@ def numbers(text: str, option: str, low: int, high: int) -> list[int]:
     return values
 
 
-def number(text: str, option: str, high: int) -> int:
-    """Return a single number from 1 to `high`; raise UsageError for anything else."""
-    found = numbers(text, option, 1, high)
+def number(text: str, option: str, high: int, low: int = 1) -> int:
+    """Return a single number from `low` to `high`; raise UsageError for anything else."""
+    found = numbers(text, option, low, high)
     if len(found) > 1:
         raise UsageError(f"{option} {text}: one number is needed")
     return found[0]

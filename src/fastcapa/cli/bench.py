@@ -4,13 +4,16 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from fastcapa.bench import floor, plan, plot, run
 from fastcapa.bench.document import document
 from fastcapa.bench.samples import Samples
+from fastcapa.bench.sizing.text import print_sizing
 from fastcapa.bench.table import print_table
+from fastcapa.cli import sizing
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import properties as kafka_properties
 from fastcapa.kafka import topics
@@ -49,9 +52,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     measured.add_argument("--floor", type=Path, metavar="FILE", help="program of bench/floor.c, to measure beside them")
     broker = parser.add_argument_group("Kafka (default: an embedded broker, in another process)")
     kafka_properties.add_arguments(broker)
+    sizing.add_arguments(parser)
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--json", metavar="FILE", help="write the medians as JSON; - for standard output, without a table"
+        "--json", metavar="FILE", help="write medians and plan as JSON; - for standard output, without a table"
     )
     output.add_argument("--plot", type=Path, metavar="FILE.png", help="draw them (needs matplotlib: fastcapa[plot])")
     parser.set_defaults(run=_run)
@@ -82,6 +86,13 @@ class _Broker:
         """Whether it is ours."""
         return self._properties is None
 
+    def __str__(self) -> str:
+        """Say what it is, for whoever reads the figures later; not where, nor with which credentials."""
+        if self._properties is None:
+            return "the embedded broker"
+        protocol = self._properties.get("security.protocol", "plaintext").lower()
+        return f"a broker named by --brokers, security.protocol {protocol}"
+
     def ask(self) -> None:
         """Find out how many partitions the user's topic has; raise RunTimeError if there is none."""
         if self._properties is not None:
@@ -99,13 +110,23 @@ class _Broker:
 
 def _run(args: argparse.Namespace) -> int:
     """Measure; return 0 if every run delivered every packet."""
-    producers = plan.choices(args.producers or ",".join(plan.PRODUCERS), "--producers", plan.PRODUCERS)
+    # A plan is for one producer; which of them is better the table says.
+    usual = "direct" if args.plan is not None else ",".join(plan.PRODUCERS)
+    producers = plan.choices(args.producers or usual, "--producers", plan.PRODUCERS)
     sizes = plan.sizes(args.sizes or ",".join(map(str, plan.SIZES)))
     compressions = plan.choices(args.compression or "none", "--compression", plan.COMPRESSIONS)
     packets = plan.number(args.packets, "--packets", 2**32 - 1) if args.packets is not None else None
     runs = plan.number(args.runs, "--runs", plan.RUNS_MAX)
-    broker = _Broker(args)
+    request = None
+    if args.plan is not None:
+        request = sizing.Request(args, producers, compressions)
+    else:
+        sizing.check_absent(args)
     check_target(args.json, "--json")
+    if request is not None and (figures := request.document()) is not None:
+        _plan(request, figures, args.json)
+        return Exit.DONE
+    broker = _Broker(args)
     if args.plot is not None:
         plot.check_installed()
         check_target(str(args.plot), "--plot")
@@ -117,15 +138,30 @@ def _run(args: argparse.Namespace) -> int:
         plan.check(cases, _available_bytes())
     with stop_signals() as stop:
         samples = _measure(cases, runs, broker, args, stop)
-    # What is no terminal has any width: a table that is cut off says nothing.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else TABLE_COLUMNS)
     if args.json != "-":
-        print_table(samples, console)
-    if args.json is not None:
-        write_report(document(samples), args.json)
+        print_table(samples, _console())
+    measured = document(samples, str(broker))
+    if request is not None:
+        _plan(request, measured, args.json)
+    elif args.json is not None:
+        write_report(measured, args.json)
     if args.plot is not None:
         plot.plot(samples, args.plot)
     return Exit.DONE
+
+
+def _console() -> Console:
+    # What is no terminal has any width: a table that is cut off says nothing.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else TABLE_COLUMNS)
+
+
+def _plan(request: sizing.Request, measured: dict[str, Any], target: str | None) -> None:
+    """Show the plan and write it, with the figures that it is made of."""
+    made = request.sizing(measured)
+    if target != "-":
+        print_sizing(made, _console())
+    if target is not None:
+        write_report(measured | {"plan": made.document()}, target)
 
 
 def _available_bytes() -> int:
