@@ -13,7 +13,7 @@ SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-unit test-dataplane test-integration test-sanitizers check format bench
-.PHONY: generated fuzz stress test-faults kafka-up kafka-down clean
+.PHONY: compare generated fuzz stress test-faults kafka-up kafka-down clean
 
 help:
 	@echo "make demo        the whole pipeline on this machine: real frames in, an embedded Kafka broker, compared"
@@ -25,6 +25,7 @@ help:
 	@echo "make stress      the pipeline started and stopped 500 times in one process [ROUNDS=500]"
 	@echo "make kafka-up    start Apache Kafka on loopback [NODES=1|3] [PORT=9092]; make kafka-down stops it"
 	@echo "make bench       what a packet costs here, see bench/README.md [BENCH=OPTIONS]"
+	@echo "make compare     beside tcpdump | kcat and a loop in Python, on one veth, into one Kafka [COMPARE=OPTIONS]"
 	@echo "make format      rewrite sources in the project's format"
 	@echo "make generated   man pages, shell completion, JSON Schema and docs/configuration.md, from the code"
 	@echo "make clean       remove what was built"
@@ -111,6 +112,17 @@ build/floor: bench/floor.c
 
 bench: build build/floor
 	$(VENV)/bin/fastcapa bench --floor build/floor --json build/bench.json $(BENCH)
+
+# What the probe is compared with is installed in an environment of its own, and is no dependency of the project.
+build/compare/installed:
+	$(PYTHON) -m venv build/compare
+	build/compare/bin/python -m pip --disable-pip-version-check install --quiet 'pcapy-ng>=2.1,<3' 'confluent-kafka>=2.6'
+	@touch $@
+
+compare: setup build/compare/installed
+	@tools/packages compare
+	PYTHONPATH=tests $(VENV)/bin/python bench/compare/compare.py --python build/compare/bin/python \
+	  --json build/compare.json $(COMPARE)
 
 kafka-up:
 	@tools/packages test

@@ -63,16 +63,18 @@ class Namespace:
         flows: int = 4,
         rate: int | None = None,
         timeout: float = 120,
+        tail: bytes = b"",
     ) -> None:
         """Send exactly `count` UDP frames with trafgen: frame i has sizes[i % len(sizes)] bytes.
 
         Its number i is in the bytes COUNTER of the frame (at most 2**31 frames), its source port
-        one of `flows`. `rate` is in packets a second; without it, as fast as one core goes.
+        one of `flows`. `rate` is in packets a second; without it, as fast as one core goes. `tail` is what
+        each frame ends with.
         Raises if the kernel's counter does not say `count`.
         """
         need(shutil.which("trafgen"), "no trafgen; apt-get install netsniff-ng")
         before = self.counter(self.generator, "tx_packets")
-        packets = " ".join(_packet(i, len(sizes), size, flows) for i, size in enumerate(sizes))
+        packets = " ".join(_packet(i, len(sizes), size, flows, tail) for i, size in enumerate(sizes))
         # A gap of 0 selects sendto(2): TX_RING can lose what is in the ring when its socket is closed.
         pace = ("--rate", f"{rate}pps") if rate else ("--gap", "0")
         jumbo = ("--jumbo-support",) if max(sizes) > 2048 else ()
@@ -177,14 +179,14 @@ def _remove(made: Namespace) -> None:
     _ip("netns", "delete", made.name)
 
 
-def _packet(number: int, step: int, size: int, flows: int) -> str:
+def _packet(number: int, step: int, size: int, flows: int, tail: bytes) -> str:
     """One packet in trafgen's language; it fills in lengths and checksums itself."""
     target = TARGET_MAC.hex(":")
     start = (SOURCE_MAC[:2] + struct.pack(">I", number)).hex(":")
     return (
         f"{{ eth(da={target}, sa={start}, sa=dinc({number}, {_COUNTER_MAX}, {step}), type={IPV4:#06x}), "
         f"ipv4(sa=10.0.0.1, da=10.0.0.2), udp(sp=1000, sp=dinc(1000, {999 + flows}), dp=2000), "
-        f"fill(0x5a, {size - 42}) }}"
+        f"fill(0x5a, {size - 42 - len(tail)}){''.join(f', {byte:#04x}' for byte in tail)} }}"
     )
 
 
