@@ -21,6 +21,8 @@ class Outcome:
 
     offered: int
     """Frames that the generator sent."""
+    seconds: float
+    """In which it did; its own start is in it."""
     delivered: int
     """Of those, how many a reader found in Kafka, each counted once."""
     told: int | None
@@ -102,6 +104,7 @@ def medians(runs: Sequence[Outcome]) -> dict[str, float | None]:
     told = [run.told for run in runs if run.told is not None]
     return {
         "offered": statistics.median(run.offered for run in runs),
+        "offered_per_s": statistics.median(run.offered / run.seconds for run in runs),
         "delivered": statistics.median(run.delivered for run in runs),
         "lost": statistics.median(run.lost for run in runs),
         "lost_told": statistics.median(told) if len(told) == len(runs) else None,

@@ -57,19 +57,21 @@ def test_every_tool_says_its_losses_in_its_own_words() -> None:
 
 
 def test_lost_is_what_is_not_there_whatever_the_tool_says() -> None:
-    run = Outcome(offered=1000, delivered=800, told=150, cpu_seconds=0.004)
+    run = Outcome(offered=1000, seconds=2, delivered=800, told=150, cpu_seconds=0.004)
     assert (run.lost, run.untold, run.cpu_ns) == (200, 50, 5000)
-    nothing = Outcome(offered=1000, delivered=0, told=None, cpu_seconds=1)
+    nothing = Outcome(offered=1000, seconds=2, delivered=0, told=None, cpu_seconds=1)
     assert (nothing.lost, nothing.untold, nothing.cpu_ns) == (1000, None, None)
 
 
 def test_medians_of_runs() -> None:
     runs = [
-        Outcome(100, delivered, 100 - delivered, 1e-6 * delivered, twice=delivered == 90) for delivered in (90, 70, 80)
+        Outcome(100, 4, delivered, 100 - delivered, 1e-6 * delivered, twice=delivered == 90)
+        for delivered in (90, 70, 80)
     ]
     made = medians(runs)
     assert (made["delivered"], made["lost"], made["lost_told"]) == (80, 20, 20)
     assert made["cpu_ns_per_packet"] == pytest.approx(1000)
+    assert made["offered_per_s"] == 25
     assert (made["twice"], made["others"], made["runs"]) == (1, 0, 3)
-    made = medians([Outcome(100, 0, None, 1)])
+    made = medians([Outcome(100, 4, 0, None, 1)])
     assert (made["cpu_ns_per_packet"], made["lost_told"]) == (None, None)
