@@ -125,7 +125,7 @@ compare: setup build/compare/installed
 	  --json build/compare.json $(COMPARE)
 
 kafka-up:
-	@tools/packages test
+	@tools/packages kafka
 	@$(PYTHON) tools/kafka up --nodes $(NODES) --port $(PORT)
 
 kafka-down:
