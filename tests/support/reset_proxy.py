@@ -37,6 +37,8 @@ class ResetProxy:
 
     def __init__(self, host: str, targets: Mapping[int, int]) -> None:
         self.resets = 0
+        self.connections = 0
+        """That clients have made."""
         self._resetting = threading.Event()
         self._ended = threading.Event()
         self._selector = selectors.DefaultSelector()
@@ -83,6 +85,7 @@ class ResetProxy:
 
     def _accept(self, listener: socket.socket) -> None:
         client, _ = listener.accept()
+        self.connections += 1
         try:
             broker = socket.create_connection(self._listeners[listener], timeout=5)
         except OSError:

@@ -1,7 +1,7 @@
 """The brokers and the topic that were named."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
@@ -10,10 +10,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 
 from fastcapa.doctor.finding import Finding, blocks, note, ok, warning
 from fastcapa.kafka.client_log import ClientLog
-from fastcapa.kafka.properties import BOOTSTRAP, make_client
+from fastcapa.kafka.properties import BOOTSTRAP, bootstrap_servers, make_client
 
 BROKER_TIMEOUT_S = 5.0
-_ATTEMPT_S = 1.0
+_ATTEMPT_S = 0.5
 # The largest frame that a kernel interface shows (segmentation offload), with what a record batch adds to it.
 FRAME_BYTES = 65_549 + 101
 
@@ -23,7 +23,12 @@ def examine(properties: Mapping[str, str], topic: str | None, tx_workers: int) -
     log = ClientLog(properties)
     client = make_client(AdminClient, {**properties, **log.attachments()})
     brokers = properties[BOOTSTRAP]
-    metadata = _metadata(client)
+    metadata = _metadata(client, lambda: log.refused(len(set(bootstrap_servers(properties)))))
+    if metadata is None and log.refused(len(set(bootstrap_servers(properties)))):
+        yield blocks(
+            "broker", f"none at {brokers} can be used ({log.cause})", "set the security properties (-X, -F) right"
+        )
+        return
     if metadata is None:
         yield blocks(
             "broker",
@@ -42,9 +47,9 @@ def examine(properties: Mapping[str, str], topic: str | None, tx_workers: int) -
     yield from _configuration(client, topic, described, brokers)
 
 
-def _metadata(client: Any) -> Any | None:
+def _metadata(client: Any, refused: Callable[[], bool]) -> Any | None:
     deadline = time.monotonic() + BROKER_TIMEOUT_S
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not refused():
         try:
             # Of all topics: asking for one by its name would make some brokers create it.
             return client.list_topics(timeout=_ATTEMPT_S)

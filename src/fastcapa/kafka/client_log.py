@@ -1,8 +1,10 @@
 """What a Kafka client says while it works: kept for error messages instead of printed."""
 
 import logging
+import math
 import re
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +12,11 @@ from confluent_kafka import KafkaError
 
 # Says only that the causes reported before now hold for every broker.
 _NO_CAUSE = (KafkaError._ALL_BROKERS_DOWN,)
+# A broker that says so will say it again: what it wants is another password, or what we want is another certificate.
+_REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL)
+_NOT_TRUSTED = "certificate verify failed"
+# Others that were named have so long to be better.
+_OTHERS_S = 2.0
 # "host:port/id: " in front and "(after 0ms in state CONNECT…)" behind are bookkeeping, not the cause.
 _BOOKKEEPING = re.compile(r"^[^ ]*?/(?:bootstrap|\d+): | \(after \d+ms in state .*\)$|Connect to ipv[46]#")
 
@@ -23,6 +30,8 @@ class ClientLog(logging.Handler):
     def __init__(self, properties: Mapping[str, Any]) -> None:
         super().__init__()
         self.cause: str | None = None
+        self._refused_by: set[str] = set()
+        self._refused_at = math.inf  # monotonic, for the first time
         self._echo = bool(properties.get("debug"))
         # Not from logging.getLogger(): nobody else's handlers must print these lines.
         self._logger = logging.Logger("kafka", logging.DEBUG)
@@ -38,6 +47,20 @@ class ClientLog(logging.Handler):
         if self._echo:
             print(line, file=sys.stderr)
 
+    def refused(self, brokers: int) -> bool:
+        """Return whether trying again is of no use: brokers do not let us in, or are not whom we trust.
+
+        That is all of them, `brokers`, or one, and two seconds later no other is better.
+        """
+        return len(self._refused_by) >= brokers or time.monotonic() - self._refused_at > _OTHERS_S
+
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() not in _NO_CAUSE:
-            self.cause = _BOOKKEEPING.sub("", error.str())
+        if error.code() in _NO_CAUSE:
+            return
+        text = error.str()
+        if error.code() in _REFUSALS and (error.code() != KafkaError._SSL or _NOT_TRUSTED in text):
+            self._refused_by.add(text.partition(": ")[0])
+            self._refused_at = min(self._refused_at, time.monotonic())
+        elif self._refused_by:
+            return  # that another is out of reach explains less
+        self.cause = _BOOKKEEPING.sub("", text)

@@ -12,13 +12,14 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 
 from fastcapa.errors import RunTimeError, UsageError
 from fastcapa.kafka.client_log import ClientLog
-from fastcapa.kafka.properties import BOOTSTRAP, make_client
+from fastcapa.kafka.properties import BOOTSTRAP, bootstrap_servers, make_client
 
 NAME_LENGTH_MAX = 249  # Kafka: the name and a partition number must fit a file name
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 # Leaders of a topic that the broker has just created are elected within this time, or something is wrong.
 _CREATION_S = 5.0
-_ATTEMPT_S = 2.0
+# Short, for between attempts is the only time to see that a password is wrong: the client tries that again and again.
+_ATTEMPT_S = 0.5
 _PAUSE_S = 0.1
 _CONFIG_S = 5.0
 # The client only ever looks; it joins no group, but the library wants a name for one.
@@ -83,6 +84,7 @@ def describe(
             timeout_s=timeout_s,
             create=create,
             cancelled=cancelled,
+            refused=lambda: log.refused(len(set(bootstrap_servers(properties)))),
             unreachable=lambda: unreachable(properties, log, timeout_s),
         )
     finally:
@@ -106,7 +108,12 @@ def describe(
 
 
 def unreachable(properties: Mapping[str, str], log: ClientLog, waited_s: float) -> RunTimeError:
-    """Return the error for brokers that did not answer, with the cause as far as the client told it."""
+    """Return the error for brokers that did not answer, or not us, with the cause as far as the client told it."""
+    if log.refused(len(set(bootstrap_servers(properties)))):
+        return RunTimeError(
+            f"no Kafka broker at {properties[BOOTSTRAP]} can be used ({log.cause}); check the security properties:"
+            " security.protocol, sasl.*, ssl.*"
+        )
     return RunTimeError(
         f"no Kafka broker answered at {properties[BOOTSTRAP]} within {waited_s:g} s"
         f" ({log.cause or 'no answer'}); check that it runs and that -b and the security properties are right"
@@ -120,6 +127,7 @@ def _metadata(
     timeout_s: float,
     create: bool,
     cancelled: Callable[[], bool],
+    refused: Callable[[], bool],
     unreachable: Callable[[], RunTimeError],
 ) -> tuple[Any, str | None]:
     """Return the cluster's metadata and what is wrong with the topic: None, or a text, "" if missing.
@@ -133,6 +141,8 @@ def _metadata(
             answer = client.list_topics(topic, timeout=min(_ATTEMPT_S, timeout_s))
         except KafkaException:
             client.poll(0)  # serves the log, which knows the cause
+            if metadata is None and refused():
+                raise unreachable() from None
         else:
             # From the first answer on: a slow connection must not eat up the time for the election.
             deadline = deadline if metadata is not None else time.monotonic() + _CREATION_S
