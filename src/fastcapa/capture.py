@@ -14,7 +14,7 @@ from fastcapa.channel import Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.host import capabilities
-from fastcapa.kafka import topics
+from fastcapa.kafka import library, topics
 from fastcapa.kafka.direct import NotDirect, direct_settings
 from fastcapa.kafka.properties import BOOTSTRAP, bootstrap_servers
 from fastcapa.log import Level, Log
@@ -84,6 +84,9 @@ class Capture:
             f"{names} -> topic {topic.name} ({len(topic.partitions)} partitions) at"
             f" {config.properties[BOOTSTRAP]}, through {_NAMES[producer]}{why}"
         )
+        if producer == "librdkafka":
+            for warning in library.warnings(config.properties):
+                self._log(warning, Level.WARNING)
         settings = self._settings(the_plan, topic, producer, exclude)
         self._log_notes(the_plan)
         if not config.restart:

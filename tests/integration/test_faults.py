@@ -309,7 +309,7 @@ def test_connections_reset(trio: Trio, tmp_path: Path) -> None:
 def test_credentials_revoked(trio: Trio, tmp_path: Path) -> None:
     """Sessions are short here: the brokers want to be shown the password again every 4 s.
 
-    Of the direct producer alone: librdkafka 2.0.2, Debian 12's, is not let in with SCRAM here even before the fault.
+    Of the direct producer alone: librdkafka 2.0.2, Debian 12's, is not let in with SCRAM by Kafka 4 (docs/security.md).
     """
     names = [name for name in LANES if name != "librdkafka"]
     mechanism, password = ScramMechanism.SCRAM_SHA_512, "opensesame"
