@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from fastcapa.config import CaptureConfig
 from fastcapa.plan import Plan
@@ -21,6 +21,8 @@ from fastcapa.plan import Plan
 
 class Settings(BaseModel):
     """Everything an engine is told."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # passwords are among it
 
     config: CaptureConfig
     plan: Plan

@@ -71,7 +71,8 @@ class Source(BaseModel):
 class CaptureConfig(BaseModel):
     """Everything that `fastcapa capture` is told, checked."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What a validation error shows of its input could be a password.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     sources: Annotated[tuple[Source, ...], Field(min_length=1, max_length=32)]
     topic: str

@@ -21,6 +21,8 @@ from fastcapa.channel import Channel, Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
 from fastcapa.devargs import is_pci
 from fastcapa.errors import RunTimeError
+from fastcapa.host import process
+from fastcapa.kafka import secret_properties
 from fastcapa.kafka.direct import direct_settings
 from fastcapa.plan import Plan
 from fastcapa.rows import SourceRow, WorkerRow
@@ -331,6 +333,8 @@ def main() -> int:
         if channel.closed:
             return 1
     settings = Settings.model_validate(messages[0])
+    if secret_properties.held(settings.config.properties):
+        process.forbid_dumps()
     engine = Engine(channel, settings)
     # Ctrl-C goes to the whole process group: the supervisor decides what it means. A service manager's SIGTERM drains.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,21 +1,18 @@
 """The configuration as it was understood, as a configuration file, with every default and where each value is from."""
 
 import json
-import re
 from collections.abc import Iterator
 
 from fastcapa.config import CaptureConfig
 from fastcapa.configuration import keys
 from fastcapa.configuration.layers import Origins
-
-# Of librdkafka's properties: what they hold is not for a terminal or a ticket.
-_SECRET = re.compile(r"password|secret|\.pem$|oauthbearer\.config|jaas")
+from fastcapa.kafka.secret_properties import is_shown
 
 
 def lines(config: CaptureConfig, origins: Origins) -> Iterator[str]:
     """Yield a line of TOML for each option under its name on the command line, then the Kafka properties.
 
-    What is not set, and the values of secrets, are comments.
+    What is not set, and secrets in clear, are comments; of a secret in a file or a variable that is shown.
     """
     for key, kind in keys.SOURCES.items():
         names = [source.name for source in config.sources if source.kind is kind]
@@ -27,12 +24,12 @@ def lines(config: CaptureConfig, origins: Origins) -> Iterator[str]:
         value = getattr(config, field)
         yield f"# {key} is not set" if value is None else _line(key, value, origins.option(key))
     yield f"[{keys.PROPERTIES}]"
-    for name, value in sorted(config.properties.items()):
-        quoted, origin = _toml(name), origins.properties[name]
-        if _SECRET.search(name):
-            yield f'# {quoted} = "***"  # {origin}; not shown'
+    for each in sorted(origins.merged, key=lambda each: each.key):
+        key, value = each.elsewhere or (each.key, each.value)
+        if each.elsewhere or is_shown(each.key):
+            yield _line(_toml(key), value, each.place)
         else:
-            yield _line(quoted, value, origin)
+            yield f'# {_toml(key)} = "***"  # {_comment(each.place)}; not shown'
 
 
 def _line(key: str, value: object, origin: str) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import numbered, topics
+from ports import pick
+from support import numbered, secret_places, topics
 from support.data_plane import FakeDataPlane, Log, control
 from support.live import wait_until
-from support.probe import capture, fastcapa
+from support.probe import Run, assert_books_close, capture, fastcapa
+from support.reset_proxy import ResetProxy
 from support.secured import PASSWORD, SESSION_MS, USER, Secured, secured
 
 from fastcapa.errors import RunTimeError
@@ -99,15 +102,41 @@ def test_a_wrong_password(kafka: Secured, topic: str) -> None:
         assert text.endswith(f"(SASL {mechanism}); check sasl.username and sasl.password")
 
 
-def test_the_probe_ends_with_one_line_for_a_wrong_password(kafka: Secured, topic: str, tmp_path: Path) -> None:
+def test_the_probe_ends_with_one_line_and_few_attempts(kafka: Secured, topic: str, tmp_path: Path) -> None:
+    """Whichever producer it would have: the supervisor asks first, and nothing has started then."""
     path = numbered.write(tmp_path / "frames.pcap", 10)
-    properties = _properties(kafka, "SASL") | _sasl("PLAIN", "hunter2")
-    words = [word for key, value in properties.items() for word in ("-X", f"{key}={value}")]
-    run = fastcapa("capture", "-t", topic, "-r", str(path), "--oversubscribe", *words)
-    assert run.status == 1
-    (line,) = run.stderr.splitlines()
-    assert "Authentication failed" in line
-    assert "hunter2" not in line
+    cases: dict[str, tuple[str, dict[str, str], str]] = {
+        "password, PLAIN": ("SASL", _sasl("PLAIN", "hunter2"), "Authentication failed"),
+        "password, SCRAM": ("SASL", _sasl("SCRAM-SHA-512", "hunter2"), "Authentication failed"),
+        "authority": ("TLS", {"ssl.ca.location": str(kafka.stranger)}, "certificate verify failed"),
+        "host": ("OTHERHOST", {}, "certificate verify failed"),
+        "expired": ("EXPIRED", {}, "certificate verify failed"),
+    }
+
+    def attempt(name: str) -> tuple[Run, int]:
+        listener, wrong, _ = cases[name]
+        target = int(kafka.address(listener).rpartition(":")[2])
+        (port,) = pick("127.0.0.1", 1)
+        properties = _properties(kafka, listener) | wrong | {"bootstrap.servers": f"127.0.0.1:{port}"}
+        if (password := properties.pop("sasl.password", None)) is not None:
+            (tmp_path / name).write_text(password)
+            properties["sasl.password.file"] = str(tmp_path / name)
+        words = [word for key, value in properties.items() for word in ("-X", f"{key}={value}")]
+        producer = ("--producer", "librdkafka" if listener == "SASL" else "direct")
+        with ResetProxy("127.0.0.1", {port: target}) as proxy:
+            run = fastcapa("capture", "-t", topic, "-r", str(path), "--oversubscribe", *producer, *words)
+        return run, proxy.connections
+
+    with ThreadPoolExecutor(len(cases)) as pool:
+        ends = dict(zip(cases, pool.map(attempt, cases), strict=True))
+    for name, (run, connections) in ends.items():
+        assert run.status == 1
+        (line,) = run.stderr.splitlines()
+        assert cases[name][2] in line, (name, line)
+        assert "hunter2" not in line
+        # The client tries three times a second until it is seen that this will not get better, not for ten seconds.
+        assert " within 10 s" not in line
+        assert 1 <= connections <= 12, (name, connections)
 
 
 def test_a_wrong_authority(kafka: Secured, topic: str) -> None:
@@ -198,3 +227,55 @@ def test_new_credentials_make_new_connections_and_wrong_ones_leave_the_old(
     finally:
         side.stop()
     assert not any("hunter2" in line for line in log.lines)
+
+
+# What librdkafka alone takes makes it the producer; each way to give a secret is in one of the two.
+def _ways_of_direct(directory: Path) -> tuple[list[str], dict[str, str]]:
+    toml, password = directory / "tap.toml", directory / "password"
+    password.write_text(f"{PASSWORD}\n")
+    toml.write_text(f'[properties]\nsasl.password.file = "{password}"\nssl.key.password = "planted-in-toml"\n')
+    return ["--config", str(toml)], {"FASTCAPA_METRICS_TOKEN": "planted-token-in-variable"}
+
+
+def _ways_of_librdkafka(directory: Path) -> tuple[list[str], dict[str, str]]:
+    ini, token = directory / "kafka.ini", directory / "token"
+    ini.write_text("[kafka-global]\nssl.keystore.password = planted-in-ini\n")
+    token.write_text("planted-token-in-file\n")
+    options = ["-F", str(ini), "--metrics-token-file", str(token), "-X", "ssl.key.password=planted-in-option"]
+    # All that the library has to say, which is a lot.
+    options += ["-X", "sasl.password.env=FC_PASSWORD", "-X", "debug=all", "--log-format", "json"]
+    return options, {"FC_PASSWORD": PASSWORD}
+
+
+@pytest.mark.parametrize("ways", [_ways_of_direct, _ways_of_librdkafka])
+def test_secrets_are_nowhere_to_be_seen(
+    kafka: Secured, tmp_path: Path, ways: Callable[[Path], tuple[list[str], dict[str, str]]]
+) -> None:
+    producer = ways.__name__.removeprefix("_ways_of_")
+    name = topics.create(kafka.cluster.bootstrap, partitions=1)
+    given, variables = ways(tmp_path)
+    properties = _properties(kafka, "SASL") | _sasl("PLAIN")
+    del properties["sasl.password"]
+    options = [word for key, value in properties.items() for word in ("-X", f"{key}={value}")]
+    token = variables.get("FASTCAPA_METRICS_TOKEN", "planted-token-in-file")
+    with secret_places.running(tmp_path, "-t", name, "--restart", *options, *given, **variables) as probe:
+        seen = probe.places(token)
+        probe.send(range(10))
+        wait_until(lambda: probe.metric("fastcapa_kafka_delivered_total", token) == 10)
+        probe.hang_up()
+        probe.abort_engine()  # a new one has its secrets, though the variables are gone
+        seen |= probe.places(token, of="the second engine")
+        probe.send(range(10, 20))
+        wait_until(lambda: probe.metric("fastcapa_kafka_delivered_total", token) >= 10)
+        report = probe.stop()
+    assert report["producer"] == producer
+    assert (report["restarts"], report["kafka"]["delivered"]) == (1, 20)
+    assert_books_close(report)
+    assert numbered.numbers(kafka.cluster.bootstrap, name) == list(range(20))
+    seen |= probe.written()
+    seen |= {"--check": probe.check(**variables)}
+    assert b"sasl.password" in seen["--check"]
+    assert producer == "direct" or b"SASL" in seen["standard error"]  # it did talk
+    needles = [b"planted-", PASSWORD[:12].encode()]
+    assert not [(place, needle) for place, content in seen.items() for needle in needles if needle in content]
+    assert not list(probe.directory.glob("core*"))

@@ -35,6 +35,12 @@ _ARGUMENTS = "-- lo 0 -1 1 1e3 9999999999999999999 nan inf 2,4-7 3-1 linger.ms=5
 words = st.lists(st.sampled_from(f"{_OPTIONS} {_ARGUMENTS}".split()) | text, max_size=8)
 
 
+def load(brokers: str | None, file: Path | None, overrides: list[str]) -> dict[str, str]:
+    """What a command line comes to."""
+    given = properties.given(brokers, file, overrides)
+    return {each.key: each.value for each in properties.merge(given)}
+
+
 def one_line(error: Exception) -> None:
     assert str(error)
     assert str(error).isprintable()
@@ -60,7 +66,7 @@ def test_filters(expression: str) -> None:
 @given(keys | text, values)
 def test_properties(key: str, value: str) -> None:
     try:
-        check(config_of(properties=properties.load("b:9092", None, [f"{key}={value}"])))
+        check(config_of(properties=load("b:9092", None, [f"{key}={value}"])))
     except UsageError as error:
         one_line(error)
 
@@ -73,7 +79,7 @@ def test_property_files(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "kafka.properties"
     path.write_bytes(content)
     try:
-        assert properties.load("b:9092", path, [])["bootstrap.servers"] == "b:9092"
+        assert load("b:9092", path, [])["bootstrap.servers"] == "b:9092"
     except UsageError as error:
         one_line(error)
 

@@ -12,24 +12,30 @@ from fastcapa.kafka import properties
 SECRET = "hunter2"  # noqa: S105
 
 
+def load(brokers: str | None, file: Path | None, overrides: list[str]) -> dict[str, str]:
+    """What a command line comes to."""
+    given = properties.given(brokers, file, overrides)
+    return {each.key: each.value for each in properties.merge(given)}
+
+
 def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "kafka.properties"
     file.write_text("# comment\n\n bootstrap.servers = file:9092 \nlinger.ms=1\nacks=all\nsasl.jaas.config=a=b; c=d\n")
-    assert properties.load("b:1", file, ["linger.ms=5", "x="]) == {
+    assert load("b:1", file, ["linger.ms=5", "x="]) == {
         "bootstrap.servers": "b:1",
         "linger.ms": "5",
         "acks": "all",
         "sasl.jaas.config": "a=b; c=d",
         "x": "",
     }
-    assert properties.load(None, file, [])["bootstrap.servers"] == "file:9092"
-    assert properties.load(None, file, ["metadata.broker.list=x:1"])["bootstrap.servers"] == "x:1"
+    assert load(None, file, [])["bootstrap.servers"] == "file:9092"
+    assert load(None, file, ["metadata.broker.list=x:1"])["bootstrap.servers"] == "x:1"
 
 
 def test_ini_groups_are_merged(tmp_path: Path) -> None:
     file = tmp_path / "fastcapa.conf"
     file.write_text("[kafka-global]\nmetadata.broker.list = a:1,b:2\n; note\n[kafka-topic]\ncompression.codec = lz4\n")
-    assert properties.load(None, file, []) == {"bootstrap.servers": "a:1,b:2", "compression.codec": "lz4"}
+    assert load(None, file, []) == {"bootstrap.servers": "a:1,b:2", "compression.codec": "lz4"}
 
 
 @pytest.mark.parametrize(
@@ -47,24 +53,24 @@ def test_bad_lines_are_named_without_secrets(tmp_path: Path, text: str, message:
     file = tmp_path / "p"
     file.write_text(text)
     with pytest.raises(UsageError, match=message) as caught:
-        properties.load("b:1", file, [])
+        load("b:1", file, [])
     assert SECRET not in str(caught.value)
 
 
 def test_bad_files_and_options(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
-        properties.load("b:1", tmp_path / "none", [])
+        load("b:1", tmp_path / "none", [])
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="UTF-8"):
-        properties.load("b:1", tmp_path / "binary", [])
+        load("b:1", tmp_path / "binary", [])
     with pytest.raises(UsageError, match="-X: 'oops' is not key=value"):
-        properties.load("b:1", None, ["oops"])
+        load("b:1", None, ["oops"])
     with pytest.raises(UsageError, match="-b"):
-        properties.load(None, None, [])
+        load(None, None, [])
     with pytest.raises(UsageError, match=r"'client.id': has characters that are no text in UTF-8"):
-        properties.load("b:1", None, ["client.id=\udcef"])
+        load("b:1", None, ["client.id=\udcef"])
     with pytest.raises(UsageError, match=r"group\.id"):
-        properties.load("b:1", None, ["group.id="])  # the client library aborts the process on this one
+        load("b:1", None, ["group.id="])  # the client library aborts the process on this one
 
 
 @pytest.mark.parametrize(
@@ -80,12 +86,12 @@ def test_the_client_refuses(bad: dict[str, str], message: str) -> None:
 @pytest.mark.parametrize("port", ["0", "65536", "99999", "abc", "-1", "", "\u0661"])
 def test_a_port_that_is_none_is_refused(port: str) -> None:
     with pytest.raises(UsageError, match="is not a port"):
-        properties.load(f"good:9092,host:{port}", None, [])
+        load(f"good:9092,host:{port}", None, [])
 
 
 @pytest.mark.parametrize("brokers", ["host", "host:9092", "SSL://host:9093", "[::1]:9092", "[::1]", "a:1, b:65535"])
 def test_brokers_as_the_library_takes_them(brokers: str) -> None:
-    assert properties.load(brokers, None, [])["bootstrap.servers"] == brokers
+    assert load(brokers, None, [])["bootstrap.servers"] == brokers
 
 
 def test_run_time_errors_stay_run_time_errors() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.snapshots import config, losing, monitor
 
-from fastcapa import listen_address
+from fastcapa import listen_address, secret
 from fastcapa.config import CaptureConfig
 from fastcapa.errors import UsageError
 from fastcapa.monitor.serve import TOKEN_VARIABLE, check_metrics, serve
@@ -17,6 +17,7 @@ from fastcapa.monitor.serve import TOKEN_VARIABLE, check_metrics, serve
 @pytest.fixture(autouse=True)
 def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    monkeypatch.setattr(secret, "_variables", {})  # what a variable had is kept for the life of the process
 
 
 @pytest.mark.parametrize(
@@ -75,14 +76,16 @@ def test_an_address_of_another_host_or_none(host: str) -> None:
     refused(config(metrics=f"{host}:9464"), f"--metrics {host}:9464: ", "an address of this host")
 
 
-@pytest.mark.parametrize("content", [b"", b"short", b"two words of some length", b"caf\xc3\xa9" * 8, b"x" * 5000])
+@pytest.mark.parametrize("content", [b" ", b"short", b"two words of some length", b"caf\xc3\xa9" * 8, b"x" * 5000])
 def test_a_token_that_cannot_be_sent_or_is_easily_guessed(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "token"
     file.write_bytes(content)
     refused(config(metrics=":0", metrics_token_file=str(file)), "--metrics-token-file", "openssl rand -hex 32")
 
 
-def test_a_token_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_token_file_that_is_empty_or_not_there(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    refused(config(metrics=":0", metrics_token_file=str(tmp_path / "empty")), "--metrics-token-file", "is empty")
     refused(config(metrics=":0", metrics_token_file=str(tmp_path / "no")), "cannot read it", "No such file")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from fastcapa import guard
 from fastcapa.bench import floor, plan, plot, run
 from fastcapa.bench.document import document
 from fastcapa.bench.samples import Samples
@@ -76,7 +77,7 @@ class _Broker:
         if args.partitions is not None:
             raise UsageError(f"--partitions {args.partitions}: the topic has what it has; leave it out with --brokers")
         self.topic = topics.check_name(args.topic)
-        self._properties = kafka_properties.load(args.brokers, args.kafka_config, args.properties)
+        self._properties = guard.load(args)
         for key in ("compression.type", "compression.codec"):
             if key in self._properties:
                 raise UsageError(f"Kafka property '{key}': use --compression, which is shown with the results")

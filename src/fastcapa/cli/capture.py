@@ -2,16 +2,17 @@
 
 import argparse
 
-from fastcapa import confinement, device_limits, plan, resolved
+from fastcapa import confinement, device_limits, plan, resolved, secret
 from fastcapa.capture import Capture, exit_code
 from fastcapa.config import CaptureConfig, SourceKind
 from fastcapa.configuration.layers import Origins, resolve
 from fastcapa.errors import Exit, RunTimeError, UsageError
+from fastcapa.guard import guard
 from fastcapa.kafka import properties
 from fastcapa.log import log
 from fastcapa.monitor import Monitor
 from fastcapa.monitor.display import display
-from fastcapa.monitor.serve import check_metrics, serve
+from fastcapa.monitor.serve import TOKEN_VARIABLE, check_metrics, holds_secrets, serve
 from fastcapa.reload import Reload
 from fastcapa.report import check_target, write_report
 from fastcapa.signals import stop_signals
@@ -227,8 +228,10 @@ def run(args: argparse.Namespace) -> int:
     log.configure(arguments.get("log_format", "text"), arguments.get("log_level", "info"))
     config, origins = resolve(arguments, file)
     log.configure(config.log_format, config.log_level)
+    secret.take_variable(TOKEN_VARIABLE)  # also if nothing is served: the engine must not inherit it
+    guard(origins.merged, others=holds_secrets(config))
     # Without a file there is nothing to read again: SIGHUP then ends us, as a terminal that is closed wants it.
-    has_file = origins.kafka_config is not None or file is not None
+    has_file = origins.kafka_config is not None or file is not None or origins.has_secret_files()
     reload = Reload(config, lambda: resolve(arguments, file)[0], log) if has_file else None
     monitor = Monitor()
     with stop_signals(reload=has_file) as stop, origins.explained():

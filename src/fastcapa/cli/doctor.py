@@ -5,6 +5,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 
+from fastcapa import guard
 from fastcapa.config import CaptureConfig, SourceKind, validate
 from fastcapa.devargs import is_pci
 from fastcapa.doctor import host, kafka, sources
@@ -39,7 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Print the findings; 1 if one of them keeps a capture from working."""
     wants_kafka = bool(args.brokers or args.topic or args.properties or args.kafka_config)
-    kafka_properties = properties.load(args.brokers, args.kafka_config, args.properties) if wants_kafka else None
+    kafka_properties = guard.load(args) if wants_kafka else None
     if args.topic is not None:
         check_name(args.topic)
     config = _configuration(args)

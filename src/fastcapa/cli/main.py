@@ -15,6 +15,8 @@ from typing import NoReturn
 
 from fastcapa import __version__
 from fastcapa.errors import Exit, FastcapaError, printable
+from fastcapa.host import process
+from fastcapa.kafka.secret_properties import ARGUMENT
 from fastcapa.log import Level, log
 
 # Modules of fastcapa.cli and their line of help: only the one that runs is loaded, with the libraries that it needs.
@@ -62,9 +64,19 @@ def _open_standard_streams() -> None:
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 -- for the rest of the process
 
 
+def _cover_secrets() -> None:
+    """Take secrets out of the command line that `ps` shows; the subcommand warns of them."""
+    if any(ARGUMENT.search(argument) for argument in sys.argv):
+        try:
+            process.cover_arguments(ARGUMENT)
+        except OSError as error:
+            log(f"the secrets of the command line stay visible in ps: {error}", Level.WARNING)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code (see `Exit`)."""
     _open_standard_streams()
+    _cover_secrets()
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = build_parser(arguments).parse_args(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fastcapa import guard
 from fastcapa._pcap import Filter, FilterError
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.kafka import properties, topics
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"filter {expression!r}: {error}; the words are those of pcap-filter(7)") from None
     # A proof alone writes no frames.
     target = None if args.verify and args.write is None else capture_files.choose_target(args.write)
-    client_properties = properties.load(args.brokers, args.kafka_config, args.properties)
+    client_properties = guard.load(args)
     name = topics.check_name(args.topic)
     with _signals() as stop:
         try:

@@ -18,6 +18,7 @@ from fastcapa.configuration import keys, toml_file
 from fastcapa.errors import UsageError
 from fastcapa.kafka import properties
 from fastcapa.kafka.properties import BOOTSTRAP, COMMAND_LINE, Property
+from fastcapa.kafka.secret_properties import FILE
 from fastcapa.kafka.topics import check_name
 
 DEFAULT = "default"
@@ -35,12 +36,19 @@ class Origins:
     options: dict[str, str] = field(default_factory=dict)
     """By key of the file; what is not there is a default."""
     properties: dict[str, str] = field(default_factory=dict)
+    """By name."""
+    merged: list[Property] = field(default_factory=list)
+    """The properties that count."""
     kafka_config: str | None = None
     """The file of Kafka properties."""
 
     def option(self, key: str) -> str:
         """Return the origin of an option."""
         return self.options.get(key, DEFAULT)
+
+    def has_secret_files(self) -> bool:
+        """Return whether a secret is in a file of its own."""
+        return any(each.elsewhere is not None and each.elsewhere[0].endswith(FILE) for each in self.merged)
 
     def explain(self, message: str) -> str:
         """Return a message about a value with the place in the file that it was given at, if it was there."""
@@ -97,11 +105,12 @@ def resolve(arguments: Mapping[str, Any], file: str | None) -> tuple[CaptureConf
             origins.options.pop(key, None)
     merged = [*below.properties, *above.properties]
     # Before they are merged, for what is wrong with them may be just that.
-    origins.properties = {properties.canonical(each.key): each.place for each in merged}
+    origins.properties = {properties.name_of(each.key): each.place for each in merged}
     with origins.explained():
         values = {keys.OPTIONS[key]: value for key, (value, _) in options.items() if key in keys.OPTIONS}
         values["topic"] = check_name(values.get("topic"))
-        values["properties"] = {each.key: each.value for each in properties.merge(merged)}
+        origins.merged = properties.merge(merged)
+        values["properties"] = {each.key: each.value for each in origins.merged}
         values["sources"] = above.sources or below.sources
         return validate(values), origins
 
@@ -114,9 +123,10 @@ def _file_layer(file: str, *, kafka_config: Path | None) -> _Layer:
         place = f"{file}:{entry.line}"
         if entry.path[0] == keys.PROPERTIES and len(entry.path) > 1:
             key = properties.canonical(".".join(entry.path[1:]))
-            twice = next((each for each in table if each.key == key), None)
+            same = properties.name_of(key)
+            twice = next((each for each in table if properties.name_of(each.key) == same), None)
             if twice is not None:
-                raise UsageError(f"{place}: {key} was given at {twice.place} already; remove one of them")
+                raise UsageError(f"{place}: {same} was given at {twice.place} already; remove one of them")
             table.append(Property(key, keys.property_text(entry, file), place))
             continue
         if entry.path == (keys.PROPERTIES,) and entry.value == {}:

@@ -6,13 +6,14 @@ Names and values are librdkafka's; they pass through unseen, and the client judg
 import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
 from fastcapa.errors import FastcapaError, RunTimeError, UsageError
+from fastcapa.kafka import secret_properties
 
 Client = TypeVar("Client")
 
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> 
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="a librdkafka property, repeatable; overrides the file's",
+        help="a librdkafka property, repeatable; overrides the file's; secrets: KEY.file=PATH or KEY.env=VARIABLE",
     )
     parser.add_argument(
         "-F",
@@ -53,23 +54,20 @@ class Property:
     """One key=value and where it was given: "command line", or file:line."""
 
     key: str
-    value: str
+    value: str = field(repr=False)  # it may be a secret
     place: str
+    elsewhere: tuple[str, str] | None = None
+    """Of a secret that was looked up (KEY.file, KEY.env): key and value as they were given."""
 
 
 COMMAND_LINE = "command line"
 
 
-def load(brokers: str | None, file: Path | None, overrides: Sequence[str]) -> dict[str, str]:
-    """Return the properties of `file`, under those of `overrides` ("key=value"), under `brokers`.
-
-    Raises UsageError naming the place and the key, never a secret value; also if no brokers are named at all.
-    """
-    return {each.key: each.value for each in merge(given(brokers, file, overrides))}
-
-
 def given(brokers: str | None, file: Path | None, overrides: Sequence[str]) -> Iterator[Property]:
-    """Yield the properties of a command line, those that win last; raises as load() does."""
+    """Yield the properties of a command line, those that win last.
+
+    Raises UsageError naming the place and the key, never a secret value.
+    """
     if file is not None:
         yield from read(file)
     for override in overrides:
@@ -79,9 +77,20 @@ def given(brokers: str | None, file: Path | None, overrides: Sequence[str]) -> I
 
 
 def merge(properties: Iterable[Property]) -> list[Property]:
-    """Return the last one of each key, checked; raises as load() does."""
-    last = {canonical(each.key): each for each in properties}
-    merged = [Property(key, each.value, each.place) for key, each in last.items()]
+    """Return the last one of each name, checked, with the values of secrets from where they are.
+
+    A secret has one name and three ways to be given. The last one counts, whichever way; two ways in one place are an
+    error. Raises UsageError as given() does, also if no brokers are named at all.
+    """
+    last: dict[str, Property] = {}
+    for each in properties:
+        secret_properties.check_form(each.key, _shown(each))
+        name = name_of(each.key)
+        before = last.get(name)
+        if before is not None and name in secret_properties.SECRETS and _contradict(before, each):
+            raise UsageError(f"{_shown(each)}: {each.key}: {before.key} is given there too; remove one of them")
+        last[name] = each
+    merged = [_looked_up(name, each) for name, each in last.items()]
     values = {each.key: each.value for each in merged}
     if not values.get(BOOTSTRAP):
         raise UsageError(f"no Kafka brokers are named; give -b HOST:PORT, or {BOOTSTRAP} with -X or in the -F file")
@@ -92,6 +101,31 @@ def merge(properties: Iterable[Property]) -> list[Property]:
     if values.get("group.id") == "":
         raise UsageError("group.id is empty; name a group or leave the property out")
     return merged
+
+
+def _contradict(one: Property, other: Property) -> bool:
+    """Return whether two in the same file, or on the command line, give a secret in different ways."""
+    return one.key != other.key and _source(one) == _source(other)
+
+
+def _source(each: Property) -> str:
+    return each.place if each.place == COMMAND_LINE else each.place.rpartition(":")[0]
+
+
+def _shown(each: Property) -> str:
+    return "-X" if each.place == COMMAND_LINE else each.place
+
+
+def _looked_up(name: str, each: Property) -> Property:
+    if secret_properties.split(each.key)[1] == "":
+        return Property(name, each.value, each.place)
+    value = secret_properties.look_up(each.key, each.value, _shown(each))
+    return Property(name, value, each.place, elsewhere=(each.key, each.value))
+
+
+def name_of(key: str) -> str:
+    """Return the one name of a property: without what says where a secret is."""
+    return canonical(secret_properties.split(key)[0])
 
 
 def canonical(key: str) -> str:
@@ -132,7 +166,7 @@ def client_error(error: KafkaException, doing: str = "Kafka client") -> Fastcapa
 
 
 def read(file: Path) -> Iterator[Property]:
-    """Yield what a librdkafka properties file, or an ini file of the first Fastcapa, says; raises as load() does."""
+    """Yield what a librdkafka properties file, or an ini file of the first Fastcapa, says; raises as given() does."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:

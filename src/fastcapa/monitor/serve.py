@@ -7,9 +7,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from fastcapa import confinement, listen_address
+from fastcapa import confinement, listen_address, secret
 from fastcapa.config import CaptureConfig
 from fastcapa.errors import UsageError
 from fastcapa.listen_address import ListenAddress
@@ -53,6 +52,13 @@ def check_metrics(config: CaptureConfig) -> None:
         _listen(config.metrics).close()
 
 
+def holds_secrets(config: CaptureConfig) -> bool:
+    """Return whether there is a token or the key of a certificate."""
+    if config.metrics is None:
+        return False
+    return bool(config.metrics_token_file or config.metrics_certificate or secret.take_variable(TOKEN_VARIABLE))
+
+
 def _lines(listener: socket.socket, token: bytes | None, tls: ssl.SSLContext | None, loopback: bool) -> Iterator[str]:
     scheme = "https" if tls is not None else "http"
     yield f"status page and metrics at {scheme}://{ListenAddress(*listener.getsockname()[:2])}/"
@@ -90,18 +96,13 @@ def _is_loopback(listener: socket.socket) -> bool:
 
 def _token(config: CaptureConfig) -> bytes | None:
     """Return the token that clients have to give; the file's wins over the environment's."""
-    where = f"--metrics-token-file {config.metrics_token_file}"
+    where, text = TOKEN_VARIABLE, secret.take_variable(TOKEN_VARIABLE)
     if config.metrics_token_file is not None:
-        try:
-            with Path(config.metrics_token_file).open("rb") as file:
-                token = file.read(_TOKEN_BYTES_MAX + 1).strip()
-        except OSError as error:
-            raise UsageError(f"{where}: cannot read it: {error.strerror}") from None
-    elif TOKEN_VARIABLE in os.environ:
-        where = TOKEN_VARIABLE
-        token = os.environb[TOKEN_VARIABLE.encode()].strip()
-    else:
+        where = f"--metrics-token-file {config.metrics_token_file}"
+        text = secret.from_file(config.metrics_token_file, "--metrics-token-file")
+    if text is None:
         return None
+    token = os.fsencode(text.strip())
     # Visible ASCII is what an Authorization header can carry.
     if not TOKEN_BYTES_MIN <= len(token) <= _TOKEN_BYTES_MAX or not all(0x21 <= byte <= 0x7E for byte in token):
         raise UsageError(
