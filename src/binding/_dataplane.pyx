@@ -420,6 +420,25 @@ cdef class Pipeline:
         self.check_open()
         c.fc_pipeline_stop(self.p, timeout_ms)
 
+    def change(self, str filter not None, snaplen):
+        """Give all rx workers another filter and snaplen; False: try again later. Raises when it cannot be."""
+        cdef const char *text
+        cdef c.uint32_t limit = snaplen
+        cdef int status
+        self.check_open()
+        filter_bytes = filter.encode()
+        text = filter_bytes
+        with nogil:
+            status = c.fc_pipeline_change(self.p, text, limit)
+        if status not in (0, -EAGAIN):
+            raise last_error(status)
+        return status == 0
+
+    def changing(self):
+        """Return how many rx workers the last change has not reached yet; call it until it is 0."""
+        self.check_open()
+        return c.fc_pipeline_changing(self.p)
+
     def workers(self):
         """Return one dictionary per worker: rx worker of queue 0, its tx workers, rx worker of queue 1, ..."""
         cdef c.fc_worker_row *rows

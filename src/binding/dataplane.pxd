@@ -204,6 +204,8 @@ cdef extern from "dataplane.h" nogil:
     int fc_pipeline_add_source(fc_pipeline *p, const fc_source_config *config)
     int fc_pipeline_start(fc_pipeline *p, const fc_placement *placement)
     void fc_pipeline_stop(fc_pipeline *p, uint64_t timeout_ms)
+    int fc_pipeline_change(fc_pipeline *p, const char *filter, uint32_t snaplen)
+    size_t fc_pipeline_changing(fc_pipeline *p)
     size_t fc_pipeline_workers(fc_pipeline *p, fc_worker_row *rows, size_t max)
     size_t fc_pipeline_sources(fc_pipeline *p, fc_source_row *rows, size_t max)
     size_t fc_pipeline_brokers(fc_pipeline *p, fc_broker_row *rows, size_t max)

@@ -252,6 +252,16 @@ int fc_pipeline_start(struct fc_pipeline *p, const struct fc_placement *placemen
 // `timeout_ms` is counted as failed and abandoned. Returns at once; 0 gives up at once. Any thread.
 void fc_pipeline_stop(struct fc_pipeline *p, uint64_t timeout_ms);
 
+// Gives all rx workers another filter (pcap-filter(7), "" for all) and snaplen, each from one of its next bursts on; a
+// packet that had arrived before is filtered as before. Nothing is lost by it but what the filter drops. 0; -EAGAIN: the
+// last change has not reached all workers, or an interface is away: call again; other -errno: it cannot be. On an error
+// nothing has changed. Control thread.
+int fc_pipeline_change(struct fc_pipeline *p, const char *filter, uint32_t snaplen);
+
+// Returns how many rx workers the last change has not reached yet. Frees what the others do not use any more: call it
+// until it is 0. Control thread.
+size_t fc_pipeline_changing(struct fc_pipeline *p);
+
 // Returns how many workers (sources) there are, and fills the rows if they fit into `max`. Counters of a running
 // pipeline are read downstream first, so that, gauges apart, never more goes out of a hop than came in.
 size_t fc_pipeline_workers(struct fc_pipeline *p, struct fc_worker_row *rows, size_t max);

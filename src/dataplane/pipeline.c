@@ -197,7 +197,7 @@ int fc_pipeline_add_source(struct fc_pipeline *p, const struct fc_source_config 
 	if (config->rx_queues < 1 || config->snaplen < 1 || config->snaplen > FC_FRAME_BYTES_MAX)
 		return fc_error(
 			EINVAL, "%s: %u rx queues, snaplen %u", config->name, config->rx_queues, config->snaplen);
-	error = fc_source_open(&p->sources[p->source_count], config, p->config.filter, &p->events);
+	error = fc_source_open(&p->sources[p->source_count], config, &p->events);
 	if (error == 0)
 		p->source_count++;
 	return error;
@@ -227,12 +227,25 @@ static struct fc_producer *make_producer(
 	return NULL;
 }
 
+// For the lane's rx worker, which may run. NULL with fc_error().
+static struct fc_rx_rules *make_rules(const struct lane *lane, const char *filter, uint32_t snaplen)
+{
+	return fc_rx_rules_make(lane->rx->source, filter, snaplen, lane->rx->desk.newest);
+}
+
+// It is the same for all queues of a source.
+static void say_how(struct fc_pipeline *p, const struct fc_rx_worker *w, const struct fc_rx_rules *rules)
+{
+	if (w->queue == 0 && rules->note[0] != '\0')
+		fc_event(&p->events, LOG_INFO, "%s: %s", w->source->name, rules->note);
+}
+
 static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, uint16_t queue)
 {
 	const struct fc_pipeline_config *config = &p->config;
 	struct fc_source *s = &p->sources[source];
 	uint16_t number = (uint16_t)(lane - p->lanes), k;
-	int error;
+	int error = 0;
 
 	lane->source = source;
 	lane->rx = aligned_zeroed(sizeof *lane->rx);
@@ -247,12 +260,15 @@ static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, 
 		.queue = queue,
 		.burst = config->rx_burst,
 		.attempts = config->rx_attempts,
-		.snaplen = s->snaplen,
 		.ring = lane->ring,
 		.budget = &p->budget,
 		.stop = &p->stop,
 	};
-	error = fc_filter_open(&lane->rx->filter, s->filter);
+	lane->rx->rules = make_rules(lane, p->config.filter, s->snaplen);
+	if (lane->rx->rules == NULL)
+		return -fc_last_errno();
+	lane->rx->desk.newest = lane->rx->rules;
+	say_how(p, lane->rx, lane->rx->rules);
 	for (k = 0; error == 0 && k < config->tx_workers; k++) {
 		struct fc_tx_worker *w = &lane->tx[k];
 
@@ -339,23 +355,6 @@ static int start_tx_workers(struct fc_pipeline *p, const struct fc_placement *pl
 	return error;
 }
 
-static int choose_filter(struct fc_pipeline *p, struct fc_rx_worker *w)
-{
-	const char *name = w->source->name;
-
-	if (fc_filter_needs_kernel(&w->filter))
-		return fc_error(EINVAL, "%s: the filter '%s' works on kernel interfaces only", name, p->config.filter);
-	if (!w->source->jit_filter || w->filter.all)
-		return 0;
-	if (fc_filter_compile(&w->filter) != 0)
-		fc_event(&p->events, LOG_INFO, "%s: the filter is interpreted by libpcap, not compiled: %s", name,
-			fc_last_error());
-	else if (w->queue == 0)
-		fc_event(&p->events, LOG_INFO, "%s: the filter is compiled: %zu bytes of native code", name,
-			w->filter.native.sz);
-	return 0;
-}
-
 static int start_rx_workers(struct fc_pipeline *p, const struct fc_placement *placement)
 {
 	size_t per_lane = 1u + p->config.tx_workers;
@@ -364,15 +363,11 @@ static int start_rx_workers(struct fc_pipeline *p, const struct fc_placement *pl
 
 	for (lane = 0; error == 0 && lane < p->lane_count; lane++) {
 		struct fc_rx_worker *w = p->lanes[lane].rx;
-		int filters = w->source->ops->start(w->source, w->queue, w->source->filter);
 		char name[24];
 
-		if (filters < 0)
-			return filters;
-		error = filters == FC_FILTERS_NONE ? choose_filter(p, w) : 0;
+		error = w->source->ops->start(w->source, w->queue, w->rules->kernel);
 		if (error != 0)
 			return error;
-		w->source_filters = filters;
 		snprintf(name, sizeof name, "fc-rx-%u", lane);
 		error = fc_thread_start(&w->thread, placed(placement, lane * per_lane), w->source->ops->rx_capabilities,
 			fc_rx_worker_main, w, name);
@@ -590,6 +585,66 @@ int fc_pipeline_event(struct fc_pipeline *p, char *text, size_t size)
 	return fc_events_take(&p->events, text, size);
 }
 
+// ---- other rules while it runs
+// ---------------------------------------------------------------------------------------
+
+// A worker that has ended never takes what is offered.
+static bool takes_rules(const struct fc_rx_worker *w)
+{
+	return atomic_load(&w->thread.state) != FC_STATE_DONE;
+}
+
+size_t fc_pipeline_changing(struct fc_pipeline *p)
+{
+	size_t changing = 0;
+	uint16_t lane;
+
+	for (lane = 0; lane < p->lane_count; lane++)
+		changing += !fc_rx_rules_settled(&p->lanes[lane].rx->desk) && takes_rules(p->lanes[lane].rx);
+	return changing;
+}
+
+static int make_all_rules(struct fc_pipeline *p, const char *filter, uint32_t snaplen, struct fc_rx_rules **made)
+{
+	uint16_t lane;
+
+	for (lane = 0; lane < p->lane_count; lane++) {
+		if (!takes_rules(p->lanes[lane].rx))
+			continue;
+		made[lane] = make_rules(&p->lanes[lane], filter, snaplen);
+		if (made[lane] == NULL)
+			return -fc_last_errno();
+	}
+	return 0;
+}
+
+int fc_pipeline_change(struct fc_pipeline *p, const char *filter, uint32_t snaplen)
+{
+	struct fc_rx_rules **made;
+	uint16_t lane;
+	int error;
+
+	if (snaplen < 1 || snaplen > FC_FRAME_BYTES_MAX)
+		return fc_error(EINVAL, "snaplen is %u, allowed are 1 to %d", snaplen, FC_FRAME_BYTES_MAX);
+	if (fc_pipeline_changing(p) > 0)
+		return fc_error(EAGAIN, "the last change is not through");
+	made = calloc(p->lane_count + 1u, sizeof *made);
+	if (made == NULL)
+		return fc_error(ENOMEM, "out of memory");
+	// All of them, or none: nothing has been offered until each was made.
+	error = make_all_rules(p, filter, snaplen, made);
+	for (lane = 0; lane < p->lane_count; lane++) {
+		if (error != 0) {
+			fc_rx_rules_free(made[lane]);
+		} else if (made[lane] != NULL) {
+			say_how(p, p->lanes[lane].rx, made[lane]);
+			fc_rx_rules_offer(&p->lanes[lane].rx->desk, made[lane]);
+		}
+	}
+	free(made);
+	return error;
+}
+
 // ---- the direct producer's control side -----------------------------------------------------------------------------
 
 // The direct producer of a tx worker, or NULL.
@@ -636,12 +691,21 @@ int fc_pipeline_direct_connection(
 
 // ---- ending ---------------------------------------------------------------------------------------------------------
 
+// The worker has ended, perhaps in the middle of a change.
+static void free_rules(struct fc_rx_worker *w)
+{
+	fc_rx_rules_free(w->rules);
+	fc_rx_rules_free(w->next);
+	fc_rx_rules_free(fc_rx_rules_take(&w->desk));
+	fc_rx_rules_free(atomic_load(&w->desk.returned));
+}
+
 static void close_lane(struct fc_pipeline *p, struct lane *lane)
 {
 	uint16_t k;
 
 	if (lane->rx != NULL)
-		fc_filter_close(&lane->rx->filter);
+		free_rules(lane->rx);
 	for (k = 0; lane->tx != NULL && k < p->config.tx_workers; k++)
 		if (lane->tx[k].producer != NULL)
 			lane->tx[k].producer->ops->close(lane->tx[k].producer);

@@ -1,7 +1,8 @@
 """Between supervisor and engine: a stream socket with JSON objects, a line each, both ways.
 
 To the engine: one Settings, then {"stop": seconds} to drain for so long, 0 to give up at once, and, once it has
-started, {"properties": ...}, Kafka properties whose credentials are to be used from now on.
+started, {"properties": ...}, Kafka properties whose credentials are to be used from now on, and {"filter": ...,
+"snaplen": ...}, for packets from now on; one message may have both.
 
 To the supervisor, by "type": "started" (clocks), "log" (level as in syslog, text) and "snapshot" (report); at the end
 "final" (report, source_failed, failed: it ended for nothing that was asked for) and "closed" (mbufs_missing: packet

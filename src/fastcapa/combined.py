@@ -11,6 +11,8 @@ _IDENTITY = ("name", "role", "source", "queue", "worker", "node")
 # Numbers that are no counters: the newest is right, as it is of all that is no number.
 _NEWEST = (
     "schema",
+    "snaplen",
+    "since",
     "queue",
     "worker",
     "lcore",

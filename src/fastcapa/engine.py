@@ -26,6 +26,7 @@ from fastcapa.kafka import secret_properties
 from fastcapa.kafka.direct import direct_settings
 from fastcapa.plan import Plan
 from fastcapa.rows import SourceRow, WorkerRow
+from fastcapa.rules import Rules
 from fastcapa.signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Engine:
         self._pipeline: _dataplane.Pipeline | None = None
         self._control: Control | None = None
         self._patience_ends = 0.0  # monotonic
+        self._rules: Rules | None = None
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()  # writer: any thread; reader: this one, for the log
 
     def run(self) -> None:
@@ -101,6 +103,7 @@ class Engine:
             self._control.start()
         confinement.when_running(config)
         self._started = time.monotonic()
+        self._rules = Rules(pipeline, config.filter, config.snaplen)
         clocks = [f"{source.name}: {row['clock']}" for source, row in self._named_sources(pipeline)]
         self._channel.send({"type": "started", "clocks": clocks})
         if self._drain_s is not None:
@@ -176,7 +179,7 @@ class Engine:
             seconds=time.monotonic() - self._started,
             producer=self._settings.producer,
             brokers=pipeline.brokers(),
-        ) | {"cost": self._cost()}
+        ) | {"cost": self._cost(), "rules": self._rules.report() if self._rules is not None else None}
         if self._settings.config.xstats:
             for index, (source, row) in enumerate(zip(sources, report["sources"], strict=True)):
                 if source.kind is SourceKind.DEVICE:
@@ -197,6 +200,7 @@ class Engine:
         while True:
             self._serve_commands()
             pipeline.watch()
+            self._change_rules()
             self._send_events(pipeline)
             workers = pipeline.workers()
             self._note_delivery(workers)
@@ -248,8 +252,11 @@ class Engine:
         for message in self._channel.receive():
             if "stop" in message:
                 self.stop(message["stop"])
-            else:
+                continue
+            if "properties" in message:
                 self._use_credentials(message["properties"])
+            if "filter" in message and self._rules is not None:
+                self._rules.want(message["filter"], message["snaplen"])
 
     def _use_credentials(self, properties: dict[str, str]) -> None:
         if self._control is None:
@@ -258,6 +265,11 @@ class Engine:
             self._control.use(direct_settings(properties))
         except RunTimeError as error:
             self._lines.put(f"new credentials are not used: {error}")
+
+    def _change_rules(self) -> None:
+        if self._rules is not None and (line := self._rules.look()) is not None:
+            level, text = line
+            self._channel.send({"type": "log", "level": level, "text": text})
 
     def _send_events(self, pipeline: _dataplane.Pipeline) -> None:
         while not self._lines.empty():

@@ -21,13 +21,13 @@ def hang_ups() -> Iterator[None]:
 
 def test_a_hang_up_reads_the_file_again_and_capture_goes_on(broker: str, tmp_path: Path) -> None:
     file = tmp_path / "tap.toml"
-    file.write_text("snaplen = 96\n")
+    file.write_text("tx-ring = 1024\n")
     live = Live.begin(broker, "t", "--config", str(file), "--device", "net_ring0", directory=tmp_path)
     for text, said in (
-        ('snaplen = 128\nlog-level = "notice"\n', "log-level is notice"),
-        ("", "snaplen is another now; restart"),
+        ('tx-ring = 512\nlog-level = "notice"\n', "log-level is notice"),
+        ("rx-burst = 8\n", "restart the probe for what else has changed: rx-burst, tx-ring"),
         ("snaplen = \n", f"all stays as it is: {file}:1: is not TOML"),
-        ('snaplen = 96\nlog-format = "json"\n', '"message": "configuration read again: log-format is json"}'),
+        ('tx-ring = 1024\nlog-format = "json"\n', '"message": "configuration read again: log-format is json"}'),
     ):
         file.write_text(text)
         live.signal(signal.SIGHUP)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,20 @@ bool fc_filter_needs_kernel(const struct fc_filter *f)
 			return true;
 	}
 	return false;
+}
+
+char *fc_filter_join(const char *wanted, const char *excluded)
+{
+	char *joined = NULL;
+	int length;
+
+	if (excluded == NULL || *excluded == '\0')
+		return strdup(wanted);
+	if (*wanted == '\0')
+		length = asprintf(&joined, "not (%s)", excluded);
+	else
+		length = asprintf(&joined, "(%s) and not (%s)", wanted, excluded);
+	return length < 0 ? NULL : joined;
 }
 
 int fc_filter_check(const char *expression, bool in_kernel)

@@ -31,6 +31,9 @@ int fc_filter_compile(struct fc_filter *f);
 // Whether it asks for what only the kernel knows of a packet (inbound, outbound): it would match nothing here.
 bool fc_filter_needs_kernel(const struct fc_filter *f);
 
+// `wanted`, and not `excluded`: either may be empty. The caller frees it. NULL: no memory.
+char *fc_filter_join(const char *wanted, const char *excluded);
+
 // One thread per filter at a time (it owns the scratch).
 static inline bool fc_filter_matches(struct fc_filter *f, struct rte_mbuf *m)
 {

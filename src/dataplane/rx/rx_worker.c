@@ -2,6 +2,7 @@
 
 #include <rte_cycles.h>
 #include <rte_ether.h>
+#include <syslog.h>
 
 #include "../clock.h"
 #include "../packet.h"
@@ -10,6 +11,31 @@
 // A broker rejects a whole batch for one CreateTime more than an hour ahead (message.timestamp.after.max.ms); the
 // margin is for its clock.
 #define FC_AHEAD_MAX_NS (UINT64_C(55) * 60 * FC_NS_PER_S)
+
+// Turns to other rules, if there are any. The source does first, for what arrives from now on; what had arrived before
+// is still fetched under the old ones. A source that fails to keeps what it has, and so does the worker.
+static void change_rules(struct fc_rx_worker *w)
+{
+	const struct fc_source_ops *ops = w->source->ops;
+
+	if (w->next == NULL) {
+		w->next = fc_rx_rules_take(&w->desk);
+		if (w->next == NULL)
+			return;
+		if (ops->refilter != NULL && ops->refilter(w->source, w->queue, w->next->kernel) != 0) {
+			fc_event(w->source->events, LOG_ERR, "%s: rx queue %u keeps its filter and snaplen: %s",
+				w->source->name, w->queue, fc_last_error());
+			fc_rx_rules_return(&w->desk, w->next);
+			w->next = NULL;
+			return;
+		}
+	}
+	if (ops->refiltered != NULL && !ops->refiltered(w->source, w->queue))
+		return;
+	fc_rx_rules_return(&w->desk, w->rules);
+	w->rules = w->next;
+	w->next = NULL;
+}
 
 // Fetches until a fetch is not full, at most `attempts` times, before anything else is done: the source's queue comes
 // first. Returns the number of packets; *end gets FC_RX_END or FC_RX_FAILED when the source has no more.
@@ -53,14 +79,15 @@ static bool is_tagged(struct rte_mbuf *m)
 // Drops what does not match. Returns how many are left, at the front.
 static uint16_t filter(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t count)
 {
+	struct fc_rx_rules *rules = w->rules;
 	uint16_t kept = 0, k;
 
-	if (w->source_filters == FC_FILTERS_ALL || w->filter.all)
+	if (rules->source_filters == FC_FILTERS_ALL || rules->filter.all)
 		return count;
 	for (k = 0; k < count; k++) {
-		bool done = w->source_filters == FC_FILTERS_UNTAGGED && !is_tagged(packets[k]);
+		bool done = rules->source_filters == FC_FILTERS_UNTAGGED && !is_tagged(packets[k]);
 
-		if (done || fc_filter_matches(&w->filter, packets[k]))
+		if (done || fc_filter_matches(&rules->filter, packets[k]))
 			packets[kept++] = packets[k];
 		else
 			rte_pktmbuf_free(packets[k]);
@@ -108,6 +135,7 @@ static void prepare(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t 
 	uint64_t latest_ns = fc_now_ns() + FC_AHEAD_MAX_NS;
 	uint64_t sequence = w->sequence + source_losses(w);
 	uint64_t truncated = 0, clamped = 0;
+	uint32_t snaplen = w->rules->snaplen;
 	uint16_t k;
 
 	for (k = 0; k < count; k++) {
@@ -118,7 +146,7 @@ static void prepare(struct fc_rx_worker *w, struct rte_mbuf **packets, uint16_t 
 		packet->create_time_now = packet->time_ns > latest_ns;
 		clamped += packet->create_time_now;
 		// A source may have cut it already (the kernel does).
-		truncated += fc_packet_cut(m, w->snaplen) || packet->original_bytes > m->pkt_len;
+		truncated += fc_packet_cut(m, snaplen) || packet->original_bytes > m->pkt_len;
 	}
 	w->sequence += count;
 	fc_counter_add(&w->counters.truncated, truncated);
@@ -189,6 +217,8 @@ void fc_rx_worker_main(void *arg)
 			atomic_store(&w->thread.state, FC_STATE_DRAINING);
 			w->source->ops->stop_intake(w->source, w->queue);
 		}
+		if (!draining)
+			change_rules(w);
 		worked = forward(w, packets, &end);
 		if (worked > 0) {
 			fc_counter_add(&w->busy_cycles, worked);

@@ -10,7 +10,7 @@
 #include "../dataplane.h"
 #include "../source/source.h"
 #include "../thread.h"
-#include "filter.h"
+#include "rules.h"
 
 enum {
 	FC_RX_BURST_MAX = 512,
@@ -28,16 +28,18 @@ struct fc_rx_worker {
 	struct fc_source *source;
 	uint16_t queue;
 	uint16_t burst, attempts;
-	uint32_t snaplen;
-	int source_filters;      // FC_FILTERS_...
-	struct fc_filter filter; // owned
-	struct rte_ring *ring;   // of the pipeline; this worker is its only producer
+	struct rte_ring *ring; // of the pipeline; this worker is its only producer
 	struct fc_rx_budget *budget;
 	const atomic_bool *stop; // writer: control thread
 
 	struct fc_thread thread;
 	atomic_bool failed; // writer: this worker; readers: any
 	uint64_t sequence;  // of the next wanted packet, without the source's losses; this worker only
+
+	// Owned; set before the start, then this worker's only, until it has ended. `next`: other rules that the source
+	// has turned to, while there are still packets that came under the old ones; NULL otherwise.
+	struct fc_rx_rules *rules, *next;
+	struct fc_rx_rules_desk desk __rte_cache_aligned;
 
 	// Writer: this worker; readers: any.
 	struct fc_rx_counters counters __rte_cache_aligned;

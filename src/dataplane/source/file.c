@@ -93,7 +93,7 @@ static int file_open(struct fc_source *s, const struct fc_source_config *config)
 	return fc_source_pool(s, false);
 }
 
-static int file_start(struct fc_source *s, uint16_t queue, const char *filter)
+static int file_start(struct fc_source *s, uint16_t queue, const struct fc_kernel_filter *filter)
 {
 	(void)s;
 	(void)queue;

@@ -11,6 +11,11 @@
 // datagrams where the wire had fragments, nor with a roll-over to another queue, which tears flows apart. A frame whose
 // socket rejects it is not counted anywhere, so the sharp beginning and end hold for each socket by itself.
 //
+// While it runs, the filter is replaced on each socket by the rx worker of its queue, the only one that knows what the
+// socket is about: whether it has stopped, or rejects everything because its group is not complete. The kernel changes
+// from one frame to the next, and nothing is lost by it; what it has put into the ring by then is read under the rules
+// that it came under (interface_refiltered()).
+//
 // An interface that is removed takes its sockets with it. Each queue then reads what the kernel still has, closes its
 // socket and looks for an interface of that name; when all queues have joined a new group there, capture goes on.
 #include <errno.h>
@@ -57,8 +62,14 @@ enum stage {
 };
 
 struct queue {
+	// Writer: control thread before the start, then the rx worker, which changes it under the mutex.
 	pcap_t *pcap;
 	struct fc_source *source;
+	const struct fc_kernel_filter *filter; // the worker's rules have it; of the socket, or of the next one
+	// The last frame that came under the filter before, in the count of `frames`, and until when it is waited for
+	// (monotonic); rx worker only.
+	uint64_t old_until;
+	int64_t old_deadline_ns;
 	uint16_t number;
 	unsigned index; // of the interface
 	enum stage stage;
@@ -87,7 +98,9 @@ struct interface {
 	char *not_excluded;        // owned: the filter of all but our own traffic, "" for all
 	struct fc_link_watch link; // of the control thread, then of queue 0's rx worker
 
-	pthread_mutex_t mutex; // guards the making of a group, never the way of a packet
+	// Guards the making of a group, and the handles of all queues from being made or closed while the control
+	// thread compiles a filter with one of them; never the way of a packet.
+	pthread_mutex_t mutex;
 	uint16_t group;
 	_Atomic uint16_t joined; // queues in the group; writers: rx workers, under the mutex
 };
@@ -169,16 +182,14 @@ static int join_group(struct fc_source *s, struct queue *q)
 	return 0;
 }
 
+// Under the mutex.
 static int join(struct fc_source *s, struct queue *q)
 {
 	struct interface *i = interface_of(s);
-	int error;
+	int error = s->rx_queues > 1 ? join_group(s, q) : 0;
 
-	pthread_mutex_lock(&i->mutex);
-	error = s->rx_queues > 1 ? join_group(s, q) : 0;
 	if (error == 0)
 		atomic_fetch_add(&i->joined, 1);
-	pthread_mutex_unlock(&i->mutex);
 	return error;
 }
 
@@ -215,8 +226,7 @@ static int set_up(struct fc_source *s, struct queue *q)
 	return join(s, q);
 }
 
-// Opens a socket that rejects everything. 0 or -errno with fc_error(); then there is none.
-static int open_queue(struct fc_source *s, struct queue *q)
+static int make_socket(struct fc_source *s, struct queue *q)
 {
 	char text[PCAP_ERRBUF_SIZE];
 	int error;
@@ -231,6 +241,18 @@ static int open_queue(struct fc_source *s, struct queue *q)
 		pcap_close(q->pcap);
 		q->pcap = NULL;
 	}
+	return error;
+}
+
+// Opens a socket that rejects everything. 0 or -errno with fc_error(); then there is none.
+static int open_queue(struct fc_source *s, struct queue *q)
+{
+	struct interface *i = interface_of(s);
+	int error;
+
+	pthread_mutex_lock(&i->mutex);
+	error = make_socket(s, q);
+	pthread_mutex_unlock(&i->mutex);
 	return error;
 }
 
@@ -268,19 +290,11 @@ static void discard(u_char *user, const struct pcap_pkthdr *header, const u_char
 	(void)bytes;
 }
 
-// Takes out what came in before reject_all(), then lets the wanted traffic in. Returns what `start` returns.
-static int let_in(struct fc_source *s, struct queue *q, const char *filter)
+// Takes out what came in before reject_all(), then lets the wanted traffic in. 0 or -errno with fc_error().
+static int let_in(struct fc_source *s, struct queue *q)
 {
-	// On loopback the kernel shows each frame twice, and libpcap drops the outgoing one after the kernel counted
-	// it.
-	const char *one_direction = strcmp(s->name, "lo") == 0 ? "inbound" : "";
 	uint64_t received = q->received, dropped = q->dropped;
 	int64_t deadline_ns = fc_monotonic_ns() + QUIET_TIMEOUT_MS * FC_NS_PER_MS;
-	uint32_t snaplen = interface_of(s)->config.snaplen;
-	// What asks for something that only the kernel knows cannot be asked again of the whole frame.
-	bool split = *one_direction == '\0' && *filter != '\0' && fc_filter_check(filter, false) == 0;
-	char *expression;
-	bool attached;
 
 	while (!all_read(q) && fc_monotonic_ns() < deadline_ns) {
 		int got = pcap_dispatch(q->pcap, -1, discard, NULL);
@@ -293,17 +307,81 @@ static int let_in(struct fc_source *s, struct queue *q, const char *filter)
 	}
 	fc_counter_add(&q->received_before, q->received - received);
 	fc_counter_add(&q->dropped_before, q->dropped - dropped);
+	if (fc_kernel_filter_attach(q->filter, pcap_fileno(q->pcap)) != 0)
+		return fc_error(errno, "%s: cannot attach a filter: %s", s->name, strerror(errno));
+	return 0;
+}
+
+// ---- filters --------------------------------------------------------------------------------------------------------
+
+// Under the mutex: the handle has to last.
+static int compile(struct fc_source *s, pcap_t *pcap, const char *filter, uint32_t snaplen,
+	const struct fc_kernel_filter *before, struct fc_kernel_filter **made)
+{
+	// On loopback the kernel shows each frame twice, and libpcap drops the outgoing one after the kernel counted
+	// it.
+	const char *one_direction = strcmp(s->name, "lo") == 0 ? "inbound" : "";
+	// What asks for something that only the kernel knows cannot be asked again of the whole frame.
+	bool split = *one_direction == '\0' && *filter != '\0' && fc_filter_check(filter, false) == 0;
+	char *expression;
 
 	if (asprintf(&expression, "%s%s%s%s", one_direction, *one_direction && *filter ? " and (" : "", filter,
 		    *one_direction && *filter ? ")" : "") < 0)
 		return fc_error(ENOMEM, "%s: out of memory", s->name);
-	attached = fc_kernel_filter_attach(q->pcap, expression, split ? interface_of(s)->not_excluded : NULL, snaplen);
+	*made = fc_kernel_filter_make(pcap, expression, split ? interface_of(s)->not_excluded : NULL, snaplen,
+		split ? FC_FILTERS_UNTAGGED : FC_FILTERS_ALL);
 	free(expression);
-	if (attached)
-		return split ? FC_FILTERS_UNTAGGED : FC_FILTERS_ALL;
-	if (!fc_kernel_filter_attach(q->pcap, one_direction, NULL, FC_FRAME_BYTES_MAX))
-		return fc_error(errno, "%s: cannot attach a filter: %s", s->name, strerror(errno));
-	return FC_FILTERS_NONE;
+	if (*made != NULL && fc_kernel_filter_fits(*made, before))
+		return 0;
+	free(*made);
+	*made = fc_kernel_filter_make(pcap, one_direction, NULL, FC_FRAME_BYTES_MAX, FC_FILTERS_NONE);
+	if (*made != NULL && fc_kernel_filter_fits(*made, before))
+		return 0;
+	free(*made);
+	*made = NULL;
+	return -fc_last_errno();
+}
+
+static int interface_prepare(struct fc_source *s, const char *filter, uint32_t snaplen,
+	const struct fc_kernel_filter *before, struct fc_kernel_filter **made)
+{
+	struct interface *i = interface_of(s);
+	pcap_t *pcap = NULL;
+	uint16_t queue;
+	int error;
+
+	pthread_mutex_lock(&i->mutex);
+	for (queue = 0; pcap == NULL && queue < s->rx_queues; queue++)
+		pcap = i->queues[queue].pcap;
+	error = pcap != NULL ? compile(s, pcap, filter, snaplen, before, made)
+			     : fc_error(EAGAIN, "%s is away", s->name);
+	pthread_mutex_unlock(&i->mutex);
+	return error;
+}
+
+static int interface_refilter(struct fc_source *s, uint16_t queue, const struct fc_kernel_filter *filter)
+{
+	struct queue *q = queue_of(s, queue);
+
+	if (q->end != 0)
+		return fc_error(ESHUTDOWN, "its intake has ended");
+	// A socket that waits for the others of its group takes it from let_in().
+	if (q->stage <= STAGE_GONE && fc_kernel_filter_attach(filter, pcap_fileno(q->pcap)) != 0)
+		return fc_error(errno, "%s", strerror(errno));
+	if (q->stage <= STAGE_GONE)
+		read_stats(q);
+	q->filter = filter;
+	q->old_until = q->received - q->dropped;
+	q->old_deadline_ns = fc_monotonic_ns() + QUIET_TIMEOUT_MS * FC_NS_PER_MS;
+	return 0;
+}
+
+// Frames that came between the change and the reading of the counter have to please both filters: microseconds.
+static bool interface_refiltered(struct fc_source *s, uint16_t queue)
+{
+	const struct queue *q = queue_of(s, queue);
+
+	return q->stage >= STAGE_WAITING || q->frames >= q->old_until || fc_monotonic_ns() >= q->old_deadline_ns;
 }
 
 // ---- the interface --------------------------------------------------------------------------------------------------
@@ -321,7 +399,7 @@ static int interface_open(struct fc_source *s, const struct fc_source_config *co
 	pthread_mutex_init(&i->mutex, NULL);
 	i->config = *config;
 	i->config.name = i->config.exclude = NULL; // borrowed
-	i->not_excluded = fc_join_filters("", config->exclude);
+	i->not_excluded = fc_filter_join("", config->exclude);
 	i->queues = aligned_alloc(RTE_CACHE_LINE_SIZE, s->rx_queues * sizeof *i->queues);
 	if (i->queues == NULL || i->not_excluded == NULL)
 		return fc_error(ENOMEM, "%s: out of memory", s->name);
@@ -341,9 +419,12 @@ static int interface_open(struct fc_source *s, const struct fc_source_config *co
 	return fc_source_pool(s, false);
 }
 
-static int interface_start(struct fc_source *s, uint16_t queue, const char *filter)
+static int interface_start(struct fc_source *s, uint16_t queue, const struct fc_kernel_filter *filter)
 {
-	return let_in(s, queue_of(s, queue), filter);
+	struct queue *q = queue_of(s, queue);
+
+	q->filter = filter;
+	return let_in(s, q);
 }
 
 static void receive(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)
@@ -421,8 +502,6 @@ static void look_for_return(struct fc_source *s, struct queue *q)
 
 static void go_on(struct fc_source *s, struct queue *q)
 {
-	int filters;
-
 	if (is_removed(q)) { // again
 		leave(s, q);
 		q->stage = STAGE_WAITING;
@@ -430,8 +509,7 @@ static void go_on(struct fc_source *s, struct queue *q)
 	}
 	if (atomic_load(&interface_of(s)->joined) < s->rx_queues)
 		return;
-	filters = let_in(s, q, s->filter);
-	if (filters < 0) {
+	if (let_in(s, q) != 0) {
 		leave(s, q);
 		q->stage = STAGE_WAITING;
 		return;
@@ -561,7 +639,10 @@ static void interface_close(struct fc_source *s)
 const struct fc_source_ops fc_source_interface = {
 	.rx_capabilities = UINT64_C(1) << CAP_NET_RAW, // an interface that comes back gets new sockets
 	.open = interface_open,
+	.prepare = interface_prepare,
 	.start = interface_start,
+	.refilter = interface_refilter,
+	.refiltered = interface_refiltered,
 	.rx_burst = interface_rx_burst,
 	.stop_intake = interface_stop_intake,
 	.stats = interface_stats,

@@ -6,13 +6,30 @@
 #ifndef FC_KERNEL_FILTER_H
 #define FC_KERNEL_FILTER_H
 
+#include <linux/filter.h>
 #include <pcap/pcap.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-// Attaches `filter` (pcap-filter(7), "" for all) to the handle's socket; what passes is cut to `snaplen`. Tagged frames
-// take `tagged` instead, which sees them without the tag, and are not cut; NULL: they take `filter` as well. False with
-// errno when the kernel does not take it (too long); nothing has changed then. Any thread.
-bool fc_kernel_filter_attach(pcap_t *pcap, const char *filter, const char *tagged, uint32_t snaplen);
+// Constant once it is made.
+struct fc_kernel_filter {
+	int judges; // FC_FILTERS_...: the frames that need not be filtered again
+	unsigned short count;
+	struct sock_filter insns[]; // count of them
+};
+
+// Compiles `filter` (pcap-filter(7), "" for all) for the handle's interface; what passes is cut to `snaplen`. Tagged
+// frames take `tagged` instead, which sees them without the tag, and are not cut; NULL: they take `filter` as well.
+// NULL with fc_error() when that is no filter, or longer than the kernel takes. The caller frees it with free(). The
+// handle is only read, so another thread may fetch from it meanwhile, but not close it.
+struct fc_kernel_filter *fc_kernel_filter_make(
+	pcap_t *pcap, const char *filter, const char *tagged, uint32_t snaplen, int judges);
+
+// Whether the kernel takes it on a socket that has `before` (NULL: none), which counts against the same limit of memory
+// (net.core.optmem_max) until it is replaced. Any thread; needs no privilege.
+bool fc_kernel_filter_fits(const struct fc_kernel_filter *f, const struct fc_kernel_filter *before);
+
+// Makes it the socket's filter, for each frame from the next one on. 0, or -1 with errno; nothing has changed then.
+int fc_kernel_filter_attach(const struct fc_kernel_filter *f, int fd);
 
 #endif

@@ -127,7 +127,7 @@ static int memory_open(struct fc_source *s, const struct fc_source_config *confi
 	return error;
 }
 
-static int memory_start(struct fc_source *s, uint16_t queue, const char *filter)
+static int memory_start(struct fc_source *s, uint16_t queue, const struct fc_kernel_filter *filter)
 {
 	(void)s;
 	(void)queue;

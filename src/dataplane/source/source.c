@@ -44,22 +44,7 @@ int fc_source_pool(struct fc_source *s, bool dma)
 	return 0;
 }
 
-char *fc_join_filters(const char *wanted, const char *excluded)
-{
-	char *joined = NULL;
-	int length;
-
-	if (excluded == NULL || *excluded == '\0')
-		return strdup(wanted);
-	if (*wanted == '\0')
-		length = asprintf(&joined, "not (%s)", excluded);
-	else
-		length = asprintf(&joined, "(%s) and not (%s)", wanted, excluded);
-	return length < 0 ? NULL : joined;
-}
-
-int fc_source_open(
-	struct fc_source *s, const struct fc_source_config *config, const char *filter, struct fc_events *events)
+int fc_source_open(struct fc_source *s, const struct fc_source_config *config, struct fc_events *events)
 {
 	int error;
 
@@ -74,8 +59,8 @@ int fc_source_open(
 	};
 	if (snprintf(s->name, sizeof s->name, "%s", config->name) >= (int)sizeof s->name)
 		return fc_error(ENAMETOOLONG, "source name longer than %d bytes", FC_SOURCE_NAME_BYTES - 1);
-	s->filter = fc_join_filters(filter, config->exclude);
-	error = s->filter != NULL ? s->ops->open(s, config) : fc_error(ENOMEM, "%s: out of memory", s->name);
+	s->exclude = strdup(config->exclude != NULL ? config->exclude : "");
+	error = s->exclude != NULL ? s->ops->open(s, config) : fc_error(ENOMEM, "%s: out of memory", s->name);
 	if (error != 0)
 		fc_source_close(s);
 	return error;
@@ -95,7 +80,7 @@ uint64_t fc_source_close(struct fc_source *s)
 		if (missing == 0)
 			rte_mempool_free(s->pool);
 	}
-	free(s->filter);
+	free(s->exclude);
 	*s = (struct fc_source){0};
 	return missing;
 }

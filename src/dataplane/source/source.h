@@ -19,7 +19,7 @@ enum {
 	FC_RX_FAILED = -2, // the source broke; it has said why in the events
 };
 
-// What `start` returns: which frames a source filters itself. The rx worker filters the others.
+// Which frames a source filters itself. The rx worker filters the others.
 enum {
 	FC_FILTERS_NONE,
 	FC_FILTERS_ALL,
@@ -27,6 +27,7 @@ enum {
 };
 
 struct fc_source;
+struct fc_kernel_filter; // kernel_filter.h
 
 struct fc_source_ops {
 	// Capabilities that rx_burst needs, 1 << CAP_...
@@ -35,9 +36,24 @@ struct fc_source_ops {
 	// Opens the device or file and all its queues. Control thread. 0 or -errno with fc_error().
 	int (*open)(struct fc_source *s, const struct fc_source_config *config);
 
-	// From here on packets count. `filter` is pcap-filter(7), "" for all, already checked. Control thread, before
-	// the queue's rx worker starts. FC_FILTERS_..., or -errno.
-	int (*start)(struct fc_source *s, uint16_t queue, const char *filter);
+	// Makes of `filter` (pcap-filter(7), "" for all, already checked) and `snaplen` what the source itself can do
+	// of them, for one queue; `before` is what the queue has (NULL: nothing yet). Control thread, also while it
+	// runs. 0, and the caller owns *made, which free() frees; or -errno with fc_error(), -EAGAIN: call again later.
+	// NULL: the source filters nothing.
+	int (*prepare)(struct fc_source *s, const char *filter, uint32_t snaplen, const struct fc_kernel_filter *before,
+		struct fc_kernel_filter **made);
+
+	// From here on packets count. `filter`, of prepare(), is borrowed until another one is given. Control thread,
+	// before the queue's rx worker starts. 0 or -errno with fc_error().
+	int (*start)(struct fc_source *s, uint16_t queue, const struct fc_kernel_filter *filter);
+
+	// Turns to another filter of prepare(), from the next packet on that arrives. The rx worker of the queue. 0,
+	// and it is borrowed as in start(); or -errno with fc_error(), and nothing has changed. NULL: as prepare().
+	int (*refilter)(struct fc_source *s, uint16_t queue, const struct fc_kernel_filter *filter);
+
+	// Whether rx_burst has given all that had arrived before the last refilter(). The rx worker of the queue. NULL:
+	// as prepare().
+	bool (*refiltered)(struct fc_source *s, uint16_t queue);
 
 	// Fetches up to `n` packets, with struct fc_packet filled; time_ns may be 0 where the source has no clock of
 	// its own (`stamps` is false). The caller owns what it gets. Returns their number, FC_RX_END or FC_RX_FAILED.
@@ -74,9 +90,9 @@ struct fc_source {
 	void *state; // of the ops
 	char name[FC_SOURCE_NAME_BYTES];
 	char clock[48]; // writer: open
-	char *filter;   // owned: the pipeline's filter, and not what this source excludes; "" for all
+	char *exclude;  // owned: pcap-filter(7) of what is never wanted of it; "" for nothing
 	uint16_t rx_queues;
-	uint32_t snaplen;
+	uint32_t snaplen;         // at the start
 	bool waits;               // a file, memory: wait for room in the ring instead of dropping
 	bool stamps;              // rx_burst fills time_ns
 	bool own_time;            // its times have nothing to do with the system clock (those of a file)
@@ -89,13 +105,8 @@ struct fc_source {
 	bool backoff;
 };
 
-// `wanted`, and not `excluded`: either may be empty. The caller frees it. NULL: no memory.
-char *fc_join_filters(const char *wanted, const char *excluded);
-
-// Opens the source and makes its packet pool; `filter` is the pipeline's. 0 or -errno with fc_error(); then nothing is
-// left open. Control thread.
-int fc_source_open(
-	struct fc_source *s, const struct fc_source_config *config, const char *filter, struct fc_events *events);
+// Opens the source and makes its packet pool. 0 or -errno with fc_error(); then nothing is left open. Control thread.
+int fc_source_open(struct fc_source *s, const struct fc_source_config *config, struct fc_events *events);
 
 // Closes the source and frees its pool. Returns how many packet buffers were missing from the pool; what a driver took
 // for its queues and keeps for good (af_xdp: its fill ring) is not missing.

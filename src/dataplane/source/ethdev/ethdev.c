@@ -49,7 +49,7 @@ static void choose_clock(struct fc_source *s, struct fc_ethdev *e)
 }
 
 // The whole port starts with its first queue.
-static int ethdev_start(struct fc_source *s, uint16_t queue, const char *filter)
+static int ethdev_start(struct fc_source *s, uint16_t queue, const struct fc_kernel_filter *filter)
 {
 	struct fc_ethdev *e = s->state;
 	int error;
