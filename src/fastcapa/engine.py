@@ -179,7 +179,7 @@ class Engine:
             seconds=time.monotonic() - self._started,
             producer=self._settings.producer,
             brokers=pipeline.brokers(),
-        ) | {"cost": self._cost(), "rules": self._rules.report() if self._rules is not None else None}
+        ) | {"cost": self._cost(), "rules": self._rules.report() if self._rules is not None else {}}
         if self._settings.config.xstats:
             for index, (source, row) in enumerate(zip(sources, report["sources"], strict=True)):
                 if source.kind is SourceKind.DEVICE:

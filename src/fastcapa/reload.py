@@ -11,6 +11,7 @@ from typing import Any
 from fastcapa.capture import check, choose_producer
 from fastcapa.config import CaptureConfig
 from fastcapa.configuration import keys
+from fastcapa.configuration.layers import Origins
 from fastcapa.errors import UsageError
 from fastcapa.kafka.direct import CREDENTIALS, direct_settings
 from fastcapa.log import Level, Logger
@@ -25,11 +26,11 @@ class Reload:
     def __init__(
         self,
         config: CaptureConfig,
-        read: Callable[[], CaptureConfig],
+        read: Callable[[], tuple[CaptureConfig, Origins]],
         log: Logger,
         done: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        """`config`: what runs. `read` returns what is to run now, or raises UsageError; `done`: it was right."""
+        """`config`: what runs. `read` returns what is to run now, or raises UsageError; `done`: was it right?"""
         self._config = config
         self._read = read
         self._log = log
@@ -38,9 +39,10 @@ class Reload:
     def __call__(self) -> dict[str, Any]:
         """Read, apply, and return what the engine is to be told, {} if nothing. Never raises: what runs goes on."""
         try:
-            wanted = self._read()
-            check(wanted)
-            choose_producer(wanted)
+            wanted, origins = self._read()
+            with origins.explained():
+                check(wanted)
+                choose_producer(wanted)
         except UsageError as error:
             self._log(f"the configuration is not taken, all stays as it is: {error}", Level.ERROR)
             self._done(False)

@@ -22,7 +22,7 @@ NEEDS = {
     "counters": [],
     "workers": [
         *("clock_steps.c", "error.c", "events.c", "packet.c", "flow/flow_hash.c", "rx/rx_worker.c", "tx/tx_worker.c"),
-        *(f"rx/{name}.c" for name in ("filter", "filter_jit", "filter_mend")),
+        *(f"rx/{name}.c" for name in ("filter", "filter_jit", "filter_mend", "rules")),
         *(f"producer/{name}.c" for name in ("accumulate", "batch", "compression", "connection", "deliver", "direct")),
         *(f"producer/{name}.c" for name in ("mailbox", "murmur2", "partition", "partitioner", "produce", "tls")),
         *(f"producer/{name}.c" for name in ("produce_error", "record_batch", "record_split", "sticky", "topic")),

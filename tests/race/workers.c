@@ -32,6 +32,7 @@ enum {
 	PRODUCE_VERSION = 7,
 	BATCH_BYTES = 16384,
 	LOOK_US = 500,
+	CHANGES_MIN = 10,    // of the rules, in each lane
 	REPLACE_LOOKS = 200, // a new connection in place of one that works, as for re-authentication
 	PATIENCE_S = 120,
 };
@@ -40,7 +41,8 @@ struct lane {
 	struct fc_rx_worker rx;
 	struct fc_tx_worker tx[TX_PER_LANE_MAX];
 	struct fc_source source;
-	uint32_t next; // number of the frame; the rx worker only
+	uint32_t next;    // number of the frame; the rx worker only
+	unsigned changes; // of its rules; the control thread only
 	pthread_t threads[1 + TX_PER_LANE_MAX];
 };
 
@@ -53,6 +55,7 @@ static atomic_bool stop;
 static _Atomic int64_t give_up_ns = INT64_MAX;
 static uint16_t port;
 static unsigned tx_per_lane;
+static char no_filter[] = "";
 
 // ---- the source -----------------------------------------------------------------------------------------------------
 
@@ -118,18 +121,23 @@ static void open_lane(struct lane *lane, uint16_t number, const struct fc_pipeli
 	struct rte_ring *ring = make_ring();
 	unsigned k;
 
-	lane->source = (struct fc_source){
-		.ops = &source_ops, .state = lane, .waits = true, .stamps = true, .events = &events, .backoff = true};
+	lane->source = (struct fc_source){.ops = &source_ops,
+		.exclude = no_filter,
+		.state = lane,
+		.waits = true,
+		.stamps = true,
+		.events = &events,
+		.backoff = true};
 	lane->rx = (struct fc_rx_worker){.source = &lane->source,
 		.queue = number,
 		.burst = 32,
 		.attempts = 4,
-		.snaplen = FC_FRAME_BYTES_MAX,
-		.source_filters = FC_FILTERS_ALL,
-		.filter = {.all = true},
 		.ring = ring,
 		.budget = &budget,
 		.stop = &stop};
+	lane->rx.rules = fc_rx_rules_make(&lane->source, "", FC_FRAME_BYTES_MAX, NULL);
+	assert(lane->rx.rules != NULL);
+	lane->rx.desk.newest = lane->rx.rules;
 	atomic_store(&lane->rx.thread.state, FC_STATE_RUNNING);
 	for (k = 0; k < tx_per_lane; k++) {
 		struct fc_tx_worker *w = &lane->tx[k];
@@ -183,6 +191,20 @@ static void answer(struct fc_tx_worker *w)
 	}
 }
 
+// Other rules, as soon as the worker has turned to the last ones. All of them pass every frame, whole.
+static void change_rules(struct lane *lane)
+{
+	struct fc_rx_rules *rules;
+
+	if (!fc_rx_rules_settled(&lane->rx.desk))
+		return;
+	rules = fc_rx_rules_make(&lane->source, lane->changes % 2 == 0 ? "less 1000" : "", FRAME_BYTES + lane->changes,
+		lane->rx.desk.newest);
+	assert(rules != NULL);
+	fc_rx_rules_offer(&lane->rx.desk, rules);
+	lane->changes++;
+}
+
 static uint64_t delivered(void)
 {
 	uint64_t sum = 0;
@@ -230,6 +252,8 @@ static void control(const char *ending)
 
 	while (!look()) {
 		for (lane = 0; lane < LANES; lane++)
+			change_rules(&lanes[lane]);
+		for (lane = 0; lane < LANES; lane++)
 			for (k = 0; k < tx_per_lane; k++) {
 				answer(&lanes[lane].tx[k]);
 				if (looks % REPLACE_LOOKS == REPLACE_LOOKS - 1)
@@ -267,6 +291,11 @@ static void close_lane(struct lane *lane, const char *ending)
 	assert(lane->rx.counters.in == lane->rx.counters.out && lane->rx.counters.out == taken);
 	assert(strcmp(ending, "end") != 0 || taken == FRAMES);
 	free(lane->rx.ring);
+	assert(lane->rx.counters.filtered == 0 && lane->rx.counters.truncated == 0 && lane->changes > CHANGES_MIN);
+	fc_rx_rules_free(lane->rx.rules);
+	fc_rx_rules_free(lane->rx.next);
+	fc_rx_rules_free(fc_rx_rules_take(&lane->rx.desk));
+	fc_rx_rules_free(atomic_load(&lane->rx.desk.returned));
 }
 
 int main(int argc, char **argv)

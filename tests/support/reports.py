@@ -36,4 +36,5 @@ def snapshot(scale: int, *, drained: bool = False, losses_known: bool = True) ->
     source: Any = {"in": 100 * scale, "missed": 2 * scale, "errors": 0, "no_mbuf": 0, "no_mbuf_waits": 0}
     source |= {"unfetched": 0, "clock_steps": 1, "clock": f"clock {scale}"}
     made = stats.report([rx, tx], [source], ["eth1"], seconds=10.0 * scale, producer="direct")
+    made |= {"rules": {"filter": f"less {scale}", "snaplen": scale, "since": float(scale), "changes": scale}}
     return made | {"cost": {"cpu_seconds": 1.5, "delivery_seconds": 2.0, "cycles_per_second": 1000}}

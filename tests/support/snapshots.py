@@ -52,7 +52,8 @@ def snapshot(
         {"node": node, "connected": True, "round_trip_ns": ms * 1_000_000, "answers": answers}
         for node, answers, ms in brokers
     ]
-    return stats.report(workers, sources, names, seconds=seconds, producer="direct", brokers=seen)
+    made = stats.report(workers, sources, names, seconds=seconds, producer="direct", brokers=seen)
+    return made | {"rules": {"filter": "udp", "snaplen": 96, "since": 1.5, "changes": 2}}
 
 
 def losing(seconds: float) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastcapa.config import CaptureConfig, validate
+from fastcapa.configuration.layers import Origins
 from fastcapa.errors import UsageError
 from fastcapa.log import Logger
 from fastcapa.reload import Reload
@@ -33,7 +34,7 @@ class Run:
         self.wanted = first
         log = Logger(write=self.lines.append)
         self.results: list[bool] = []
-        self._reload = Reload(first, lambda: self.wanted, log, self.results.append)
+        self._reload = Reload(first, lambda: (self.wanted, Origins()), log, self.results.append)
 
     def hup(self, wanted: CaptureConfig) -> dict[str, Any]:
         self.wanted = wanted
@@ -100,7 +101,7 @@ def test_librdkafka_keeps_its_credentials() -> None:
 def test_a_configuration_that_is_wrong_changes_nothing() -> None:
     lines: list[str] = []
 
-    def read() -> CaptureConfig:
+    def read() -> tuple[CaptureConfig, Origins]:
         raise UsageError("tap.toml:3: unknown key x")
 
     assert Reload(config(), read, Logger(write=lines.append))() == {}

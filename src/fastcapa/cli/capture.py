@@ -232,8 +232,8 @@ def run(args: argparse.Namespace) -> int:
     guard(origins.merged, others=holds_secrets(config))
     # Without a file there is nothing to read again: SIGHUP then ends us, as a terminal that is closed wants it.
     has_file = origins.kafka_config is not None or file is not None or origins.has_secret_files()
-    reload = Reload(config, lambda: resolve(arguments, file)[0], log) if has_file else None
     monitor = Monitor()
+    reload = Reload(config, lambda: resolve(arguments, file), log, monitor.reloaded) if has_file else None
     with stop_signals(reload=has_file) as stop, origins.explained():
         check_target(config.report)
         if "check" in args:
@@ -244,6 +244,7 @@ def run(args: argparse.Namespace) -> int:
             for line in lines:
                 log(line)
             outcome = Capture(config, log, monitor, reload=reload).run(stop)
+    outcome.report["reloads"] = monitor.status.reloads.report()
     for line in closing_lines(outcome.report):
         log.result(line)
     if config.report is not None:

@@ -50,6 +50,20 @@ class About:
 
 
 @dataclass(frozen=True)
+class Reloads:
+    """How often the configuration was read again (SIGHUP) and taken, or refused for what is wrong in it."""
+
+    taken: int = 0
+    refused: int = 0
+    taken_at: float | None = None
+    """Unix time of the last one that was taken, seconds."""
+
+    def report(self) -> dict[str, Any]:
+        """Return what the report says of them."""
+        return {"taken": self.taken, "refused": self.refused, "taken_at": self.taken_at}
+
+
+@dataclass(frozen=True)
 class Status:
     """All that is known at one time."""
 
@@ -57,6 +71,7 @@ class Status:
     about: About | None = None
     report: Report | None = None
     view: View | None = None
+    reloads: Reloads = Reloads()
     started_at: float | None = None
     """Unix time of the engine's start, seconds."""
     heard_at: float = 0.0
@@ -135,6 +150,16 @@ class Monitor:
                 settled_at=now if settled else self.status.settled_at,
             )
         )
+
+    def reloaded(self, taken: bool) -> None:  # noqa: FBT001 -- a call back with one argument
+        """Note that the configuration was read again."""
+        before = self.status.reloads
+        now = (
+            replace(before, taken=before.taken + 1, taken_at=round(time.time(), 3))
+            if taken
+            else replace(before, refused=before.refused + 1)
+        )
+        self._set(replace(self.status, reloads=now))
 
     def ended(self) -> None:
         """Note that the engine is gone, whatever the reason."""

@@ -107,8 +107,10 @@ class _Snapshot(Collector):
         """Yield every metric; only those of the engine before its first snapshot."""
         status = self._monitor.status
         yield from _engine(status)
+        yield from _reloads(status)
         if status.report is None or status.about is None:
             return
+        yield from _rules(status.report)
         yield from _sources(status.report)
         yield from _queues(status.report, status.about.tx_ring)
         yield from _senders(status.report)
@@ -139,6 +141,30 @@ def _engine(status: Status) -> Iterator[Metric]:
         yield GaugeMetricFamily("fastcapa_engine_start_time_seconds", text, value=status.started_at)
         text = "Age of the engine's last snapshot, which is what the other metrics show."
         yield GaugeMetricFamily("fastcapa_engine_snapshot_age_seconds", text, value=now - status.heard_at)
+
+
+def _reloads(status: Status) -> Iterator[Metric]:
+    reloads = status.reloads
+    family = CounterMetricFamily(
+        "fastcapa_config_reloads", "Times that SIGHUP had the configuration read again.", labels=["result"]
+    )
+    family.add_metric(["taken"], reloads.taken)
+    family.add_metric(["refused"], reloads.refused)
+    yield family
+    if reloads.taken_at is not None:
+        text = "Unix time at which a configuration was last read again and taken."
+        yield GaugeMetricFamily("fastcapa_config_last_reload_success_timestamp_seconds", text, value=reloads.taken_at)
+
+
+def _rules(report: Report) -> Iterator[Metric]:
+    rules = report["rules"]
+    family = GaugeMetricFamily(
+        "fastcapa_rx_filter_info", "Always 1; the filter and snaplen in force.", labels=["filter", "snaplen"]
+    )
+    family.add_metric([rules["filter"], str(rules["snaplen"])], 1)
+    yield family
+    text = "Times that the filter or snaplen of the running probe has changed."
+    yield CounterMetricFamily("fastcapa_rx_rules_changes", text, value=rules["changes"])
 
 
 def _sources(report: Report) -> Iterator[Metric]:
