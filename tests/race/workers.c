@@ -32,7 +32,7 @@ enum {
 	PRODUCE_VERSION = 7,
 	BATCH_BYTES = 16384,
 	LOOK_US = 500,
-	CHANGES_MIN = 10,    // of the rules, in each lane
+	CHANGES = 20,        // of the rules, in each lane
 	REPLACE_LOOKS = 200, // a new connection in place of one that works, as for re-authentication
 	PATIENCE_S = 120,
 };
@@ -41,8 +41,8 @@ struct lane {
 	struct fc_rx_worker rx;
 	struct fc_tx_worker tx[TX_PER_LANE_MAX];
 	struct fc_source source;
-	uint32_t next;    // number of the frame; the rx worker only
-	unsigned changes; // of its rules; the control thread only
+	uint32_t next;            // number of the frame; the rx worker only
+	_Atomic unsigned changes; // of its rules; writer: the control thread; relaxed, so that it orders nothing
 	pthread_t threads[1 + TX_PER_LANE_MAX];
 };
 
@@ -64,6 +64,10 @@ static int source_burst(struct fc_source *s, uint16_t queue, struct rte_mbuf **p
 	struct lane *lane = s->state;
 	uint16_t count = (uint16_t)RTE_MIN(n, FRAMES - lane->next), k;
 
+	// The rules change many times on the way, however slow the control thread is.
+	if (lane->next < FRAMES &&
+		lane->next / (FRAMES / CHANGES) > atomic_load_explicit(&lane->changes, memory_order_relaxed))
+		return 0;
 	if (count == 0)
 		return FC_RX_END;
 	if (rte_pktmbuf_alloc_bulk(pool, packets, count) != 0)
@@ -202,7 +206,7 @@ static void change_rules(struct lane *lane)
 		lane->rx.desk.newest);
 	assert(rules != NULL);
 	fc_rx_rules_offer(&lane->rx.desk, rules);
-	lane->changes++;
+	atomic_fetch_add_explicit(&lane->changes, 1, memory_order_relaxed);
 }
 
 static uint64_t delivered(void)
@@ -291,7 +295,8 @@ static void close_lane(struct lane *lane, const char *ending)
 	assert(lane->rx.counters.in == lane->rx.counters.out && lane->rx.counters.out == taken);
 	assert(strcmp(ending, "end") != 0 || taken == FRAMES);
 	free(lane->rx.ring);
-	assert(lane->rx.counters.filtered == 0 && lane->rx.counters.truncated == 0 && lane->changes > CHANGES_MIN);
+	assert(lane->rx.counters.filtered == 0 && lane->rx.counters.truncated == 0);
+	assert(strcmp(ending, "end") != 0 || lane->changes >= CHANGES - 1);
 	fc_rx_rules_free(lane->rx.rules);
 	fc_rx_rules_free(lane->rx.next);
 	fc_rx_rules_free(fc_rx_rules_take(&lane->rx.desk));
