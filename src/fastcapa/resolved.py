@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fastcapa.config import CaptureConfig
 from fastcapa.configuration import keys
 from fastcapa.configuration.layers import Origins
+from fastcapa.errors import printable
 from fastcapa.kafka.secret_properties import is_shown
 
 
@@ -33,14 +34,10 @@ def lines(config: CaptureConfig, origins: Origins) -> Iterator[str]:
 
 
 def _line(key: str, value: object, origin: str) -> str:
-    return f"{key} = {_toml(value)}  # {_comment(origin)}"
+    # The name of a file may hold what ends a comment, or what TOML forbids in one.
+    return f"{key} = {_toml(value)}  # {printable(origin)}"
 
 
 def _toml(value: object) -> str:
     """Return a value in TOML, which is JSON's notation but for characters beyond 16 bits, and DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _comment(origin: str) -> str:
-    # The name of a file may hold what ends a comment, or what TOML forbids in one.
-    return "".join(character if character.isprintable() else "?" for character in origin)

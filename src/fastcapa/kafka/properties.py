@@ -73,7 +73,16 @@ def given(brokers: str | None, file: Path | None, overrides: Sequence[str]) -> I
     for override in overrides:
         yield _split(override, COMMAND_LINE, "-X", "-X linger.ms=5")
     if brokers is not None:
+        _check_twice(brokers.strip(), overrides)
         yield Property(BOOTSTRAP, brokers.strip(), COMMAND_LINE)
+
+
+def _check_twice(brokers: str, overrides: Sequence[str]) -> None:
+    """Raise UsageError when -X names other brokers than -b: whichever was meant, one of them is a mistake."""
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if canonical(key.strip()) == BOOTSTRAP and value.strip() != brokers:
+            raise UsageError(f"-b {brokers} and -X {override} name different brokers; leave one of them out")
 
 
 def merge(properties: Iterable[Property]) -> list[Property]:
