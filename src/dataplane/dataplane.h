@@ -253,9 +253,9 @@ int fc_pipeline_start(struct fc_pipeline *p, const struct fc_placement *placemen
 void fc_pipeline_stop(struct fc_pipeline *p, uint64_t timeout_ms);
 
 // Gives all rx workers another filter (pcap-filter(7), "" for all) and snaplen, each from one of its next bursts on; a
-// packet that had arrived before is filtered as before. Nothing is lost by it but what the filter drops. 0; -EAGAIN: the
-// last change has not reached all workers, or an interface is away: call again; other -errno: it cannot be. On an error
-// nothing has changed. Control thread.
+// packet that had arrived before is filtered as before. Nothing is lost by it but what the filter drops. 0; -EAGAIN:
+// the last change has not reached all workers, or an interface is away: call again; other -errno: it cannot be. On an
+// error nothing has changed. Control thread.
 int fc_pipeline_change(struct fc_pipeline *p, const char *filter, uint32_t snaplen);
 
 // Returns how many rx workers the last change has not reached yet. Frees what the others do not use any more: call it

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from fastcapa import _dataplane, confinement, own_traffic, plan, spill
+from fastcapa import _dataplane, confinement, devargs, own_traffic, plan, spill
 from fastcapa._pcap import CaptureFileError, CaptureReader
 from fastcapa.channel import Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
@@ -236,7 +236,9 @@ def _check_interface(name: str) -> None:
 
 
 def _check_device(name: str) -> None:
-    """Raise RunTimeError for a device that this user cannot open, for some drivers only say that it failed."""
+    """Raise an error for a device that cannot be opened so, or not by this user: some drivers only say it failed."""
+    if (option := devargs.wrong_number(name)) is not None:
+        raise UsageError(f"--device {name}: {option} is not a number; write for example {option.partition('=')[0]}=64")
     if lacking := capabilities.missing(capabilities.of_device(name)):
         raise RunTimeError(f"no permission to open {name}: run as root or with {lacking}")
 

@@ -13,7 +13,7 @@ AGAIN_S = 0.2
 class Pipeline(Protocol):
     """What is needed of one."""
 
-    def change(self, filter: str, snaplen: int) -> bool:  # noqa: A002 -- the word of tcpdump and of our options
+    def change(self, filter: str, snaplen: int) -> bool:
         """Give all rx workers another filter and snaplen; False: try again later."""
 
     def changing(self) -> int:

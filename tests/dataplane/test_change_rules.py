@@ -52,7 +52,7 @@ def test_before_and_after(tmp_path: Path, kind: str) -> None:
         for part in range(4)
         for index in range(20)
     ]
-    parts = [[frames for frames in sent[part * 20 : part * 20 + 20]] for part in range(4)]
+    parts = [sent[part * 20 : part * 20 + 20] for part in range(4)]
     wanted = [frame for frames in parts[0] for frame in frames]
     wanted += [udp[:100] for udp, _, _ in parts[1]]
     wanted += [tagged for _, _, tagged in parts[2]]

@@ -145,7 +145,7 @@ def test_more_queues_than_there_can_be_are_refused(broker: str, tmp_path: Path) 
     assert run.stderr == "fastcapa: --rx-queues 65: input should be less than or equal to 64\n"
     run = probe.fastcapa(*arguments, "--rx-queues", "64", "--tx-workers", "2")
     assert run.status == 2
-    assert "192 workers are planned, DPDK takes 127" in run.stderr
+    assert "--rx-queues 64 of 1 sources, each with --tx-workers 2, are 192 workers; DPDK takes 127" in run.stderr
 
 
 def test_headers_of_two_sources_name_them(broker: str, tmp_path: Path) -> None:

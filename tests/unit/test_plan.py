@@ -50,7 +50,7 @@ def test_more_workers_than_cpus_are_refused_with_the_numbers() -> None:
 
 
 def test_more_workers_than_dpdk_takes_are_refused() -> None:
-    with pytest.raises(UsageError, match="544 workers are planned, DPDK takes 127"):
+    with pytest.raises(UsageError, match="are 544 workers; DPDK takes 127"):
         plan.make(config(32, tx_workers=16, oversubscribe=True), Description(cores=1024).machine())
 
 

@@ -151,7 +151,7 @@ class Monitor:
             )
         )
 
-    def reloaded(self, taken: bool) -> None:  # noqa: FBT001 -- a call back with one argument
+    def reloaded(self, taken: bool) -> None:
         """Note that the configuration was read again."""
         before = self.status.reloads
         now = (

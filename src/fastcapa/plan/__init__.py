@@ -87,7 +87,10 @@ def _place(config: CaptureConfig, workers: Sequence[placement.Worker], machine: 
     rx = sum(worker.tx is None for worker in workers)
     fewer = "use fewer sources, --rx-queues or --tx-workers"
     if len(workers) > WORKERS_MAX:
-        raise UsageError(f"{len(workers)} workers are planned, DPDK takes {WORKERS_MAX}; {fewer}")
+        raise UsageError(
+            f"--rx-queues {config.rx_queues} of {len(config.sources)} sources, each with --tx-workers"
+            f" {config.tx_workers}, are {len(workers)} workers; DPDK takes {WORKERS_MAX}; {fewer}"
+        )
     if config.lcores is not None:
         return placement.by_list(workers, machine, cpu_list.parse(config.lcores), oversubscribe=config.oversubscribe)
     cpus = sum(cpu.ours for cpu in machine.cpus)
