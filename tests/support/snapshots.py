@@ -91,6 +91,7 @@ def monitor(*reports: Report, started: bool = True) -> Monitor:
     made.starting(config(), "direct")
     if started:
         made.started()
+        made.reloaded(taken=True)
     for report in reports:
         made.snapshot(report)
     return made
