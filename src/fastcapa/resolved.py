@@ -30,7 +30,7 @@ def lines(config: CaptureConfig, origins: Origins) -> Iterator[str]:
         if each.elsewhere or is_shown(each.key):
             yield _line(_toml(key), value, each.place)
         else:
-            yield f'# {_toml(key)} = "***"  # {_comment(each.place)}; not shown'
+            yield f'# {_toml(key)} = "***"  # {printable(each.place)}; not shown'
 
 
 def _line(key: str, value: object, origin: str) -> str:
