@@ -30,8 +30,10 @@ help:
 	@echo "make generated   man pages, shell completion, JSON Schema and docs/configuration.md, from the code"
 	@echo "make clean       remove what was built"
 
+# Only tests and those who use it need Kerberos' package, which has to be compiled: half a minute once.
 setup: build
 	tools/packages test
+	@$(VENV)/bin/python -c 'import gssapi' 2>/dev/null || CFLAGS=-O0 $(PIP) install --quiet 'gssapi>=1.8'
 	$(PYTHON) tools/kafka/jars.py
 	-@tools/promtool build/promtool
 

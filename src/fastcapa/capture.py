@@ -14,7 +14,7 @@ from fastcapa.channel import Settings
 from fastcapa.config import CaptureConfig, Source, SourceKind
 from fastcapa.errors import Exit, RunTimeError, UsageError
 from fastcapa.host import capabilities
-from fastcapa.kafka import library, topics
+from fastcapa.kafka import description, library, topics
 from fastcapa.kafka.direct import NotDirect, direct_settings
 from fastcapa.kafka.properties import BOOTSTRAP, bootstrap_servers
 from fastcapa.log import Level, Log
@@ -64,13 +64,7 @@ class Capture:
         machine = plan.Machine.here()
         the_plan, oldest_ns = self._prepare(machine)
         producer, why = choose_producer(config)
-        topic = topics.describe(
-            config.properties,
-            config.topic,
-            BROKER_TIMEOUT_S,
-            create=True,
-            cancelled=stop.requested,
-        )
+        topic = _describe(config, stop)
         if oldest_ns and config.timestamps == "source":
             self._warn_of_retention(topic, min(oldest_ns))
         exclude = own_traffic.exclusions(
@@ -214,6 +208,12 @@ class Capture:
         if not self._config.headers:
             return 0
         return HEADERS_BYTES + max(len(os.fsencode(source.name)) for source in self._config.sources)
+
+
+def _describe(config: CaptureConfig, stop: Stop) -> topics.Topic:
+    if description.needed(config.properties):
+        return description.describe(config.properties, config.topic, BROKER_TIMEOUT_S, cancelled=stop.requested)
+    return topics.describe(config.properties, config.topic, BROKER_TIMEOUT_S, create=True, cancelled=stop.requested)
 
 
 def _memory_remedy(the_plan: plan.Plan) -> str:

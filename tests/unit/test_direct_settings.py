@@ -8,9 +8,10 @@ import pytest
 from fastcapa.capture import choose_producer
 from fastcapa.config import validate
 from fastcapa.errors import UsageError
+from fastcapa.kafka import description, kerberos
 from fastcapa.kafka.address import Address
-from fastcapa.kafka.direct import DirectSettings, NotDirect, direct_settings
-from fastcapa.kafka.security import SaslSettings, Security, TlsSettings
+from fastcapa.kafka.direct import DirectSettings, NotDirect, connection_settings, direct_settings
+from fastcapa.kafka.security import KerberosSettings, SaslSettings, Security, TlsSettings
 
 BROKERS = {"bootstrap.servers": "a:1,[::1]:2, c ,a:1"}
 SASL = {"security.protocol": "sasl_plaintext", "sasl.username": "u", "sasl.password": "hunter2"}
@@ -98,10 +99,8 @@ def test_what_it_does_not_do_is_named(name: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("properties", "words"),
     [
-        (SASL, "'sasl.mechanism': GSSAPI needs librdkafka"),  # librdkafka's default
         (SASL | {"sasl.mechanism": "OAUTHBEARER"}, "'sasl.mechanism': OAUTHBEARER"),
         (SASL | {"sasl.mechanism": "PLAIN", "sasl.password": ""}, "'sasl.password': PLAIN needs it"),
-        (SASL | {"sasl.mechanism": "PLAIN", "sasl.kerberos.keytab": "k"}, "'sasl.kerberos.keytab'"),
     ],
 )
 def test_security_that_needs_librdkafka(properties: dict[str, str], words: str) -> None:
@@ -109,6 +108,42 @@ def test_security_that_needs_librdkafka(properties: dict[str, str], words: str) 
         direct_settings(BROKERS | properties)
     assert words in str(error.value)
     assert "hunter2" not in str(error.value)
+
+
+def test_kerberos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GSSAPI is librdkafka's default mechanism, and its package is optional."""
+    monkeypatch.setattr(kerberos, "installed", lambda: True)
+    plain = {"security.protocol": "sasl_plaintext"}
+    made = direct_settings(BROKERS | plain)
+    assert made.security.sasl == SaslSettings("GSSAPI", "", "", KerberosSettings("kafka", None, None))
+    more = {"sasl.kerberos.keytab": "k", "sasl.kerberos.principal": "p", "sasl.kerberos.service.name": "s"}
+    made = direct_settings(BROKERS | plain | more)
+    assert made.security.sasl == SaslSettings("GSSAPI", "", "", KerberosSettings("s", "k", "p"))
+    with pytest.raises(NotDirect, match=r"'sasl\.kerberos\.kinit\.cmd': no command is run for tickets"):
+        direct_settings(BROKERS | plain | {"sasl.kerberos.kinit.cmd": "kinit me"})
+    with pytest.raises(NotDirect, match=r"'sasl\.kerberos\.min\.time\.before\.relogin': "):
+        direct_settings(BROKERS | plain | {"sasl.kerberos.min.time.before.relogin": "1000"})
+    monkeypatch.setattr(kerberos, "installed", lambda: False)
+    with pytest.raises(NotDirect, match=r"'sasl\.mechanism': GSSAPI needs the Python package gssapi: pip install"):
+        direct_settings(BROKERS | plain)
+    # Whoever connects with other words for a producer connects all the same.
+    with pytest.raises(NotDirect, match="GSSAPI"):
+        connection_settings(BROKERS | plain | {"acks": "1"})
+    assert connection_settings(BROKERS | SASL | {"sasl.mechanism": "PLAIN", "acks": "1"}).security.sasl is not None
+
+
+@pytest.mark.parametrize(
+    ("properties", "needed"),
+    [
+        ({}, False),
+        ({"sasl.mechanism": "GSSAPI"}, False),  # and no SASL
+        ({"security.protocol": "SASL_SSL"}, True),
+        ({"security.protocol": "sasl_ssl", "sasl.mechanisms": "gssapi"}, True),
+        ({"security.protocol": "sasl_ssl", "sasl.mechanisms": "PLAIN"}, False),
+    ],
+)
+def test_who_describes_the_topic(properties: dict[str, str], needed: bool) -> None:
+    assert description.needed(properties) == needed
 
 
 def _config(producer: str, **properties: str) -> Any:

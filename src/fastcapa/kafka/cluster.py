@@ -56,13 +56,16 @@ class Cluster:
             self._drop()
             self._lock.release()
 
-    def metadata(self) -> Metadata:
-        """Return what a broker says of the topic. Raises ConnectionFailed, with every distinct cause."""
+    def metadata(self, *, create: bool = False) -> Metadata:
+        """Return what a broker says of the topic. Raises ConnectionFailed, with every distinct cause.
+
+        With `create`, a broker that creates topics by itself creates it.
+        """
 
         def ask(connection: Connection, deadline: float) -> Metadata:
             request = MetadataRequest(
                 topics=[MetadataRequest.MetadataRequestTopic(name=self._topic)],
-                allow_auto_topic_creation=False,
+                allow_auto_topic_creation=create,
                 version=connection.version(MetadataRequest, 4, 12),
             )
             return Metadata.of(connection.request(request, deadline), self._topic)
@@ -73,17 +76,22 @@ class Cluster:
 
     def batch_bytes_max(self) -> int | None:
         """Return the topic's max.message.bytes, None if brokers do not tell us."""
+        return self.configs(_LIMIT).get(_LIMIT)
 
-        def ask(connection: Connection, deadline: float) -> int | None:
+    def configs(self, *names: str) -> dict[str, int]:
+        """Return those of the topic's numbers that brokers tell us and that are limits: -1 is none."""
+
+        def ask(connection: Connection, deadline: float) -> dict[str, int]:
             if not connection.offers(DescribeConfigsRequest):
-                return None
+                return {}
             resource = DescribeConfigsRequest.DescribeConfigsResource(
-                resource_type=_TOPIC_RESOURCE, resource_name=self._topic, configuration_keys=[_LIMIT]
+                resource_type=_TOPIC_RESOURCE, resource_name=self._topic, configuration_keys=list(names)
             )
             version = connection.version(DescribeConfigsRequest, 1, 4)
             answer = connection.request(DescribeConfigsRequest(resources=[resource], version=version), deadline)
-            values = [entry.value for result in answer.results for entry in result.configs if entry.name == _LIMIT]
-            return int(values[0]) if values and values[0] is not None else None
+            entries = [entry for result in answer.results for entry in result.configs if entry.name in names]
+            values = {entry.name: int(entry.value) for entry in entries if entry.value is not None}
+            return {name: value for name, value in values.items() if value >= 0}
 
         return self._ask(ask)
 

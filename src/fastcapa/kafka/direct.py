@@ -8,12 +8,13 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fastcapa.kafka import kerberos
 from fastcapa.kafka.address import Address
 from fastcapa.kafka.properties import BOOTSTRAP
-from fastcapa.kafka.security import SaslSettings, Security, TlsSettings
+from fastcapa.kafka.security import KerberosSettings, SaslSettings, Security, TlsSettings
 
 CODECS = ("none", "lz4", "zstd")
-MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI")
 # Produce versions that brokers take zstd in (KIP-110).
 ZSTD_PRODUCE_VERSION = 7
 # Smaller ones would cost a request for some packets.
@@ -57,6 +58,7 @@ _CONSUMERS = frozenset(
 _REMEDIES = {
     "queue.buffering.max.messages": "the direct producer's limit is --buffer-memory",
     "queue.buffering.max.kbytes": "the direct producer's limit is --buffer-memory",
+    "sasl.kerberos.min.time.before.relogin": "the Kerberos library knows itself when tickets end",
     "batch.num.messages": "the direct producer's batches end by batch.size and linger.ms",
 }
 _FAMILIES = {"any": socket.AF_UNSPEC, "v4": socket.AF_INET, "v6": socket.AF_INET6}
@@ -72,9 +74,21 @@ _SECURITY = (
     "sasl.mechanism",
     "sasl.username",
     "sasl.password",
+    "sasl.kerberos.service.name",
+    "sasl.kerberos.principal",
+    "sasl.kerberos.keytab",
 )
 CREDENTIALS = frozenset({*_SECURITY, "sasl.mechanisms"})
 """Properties whose values, and files, can change while connections are there: it is the next ones that take them."""
+_REACHING = (
+    BOOTSTRAP,
+    "metadata.broker.list",
+    "security.protocol",
+    "client.id",
+    "broker.address.family",
+    "socket.connection.setup.timeout.ms",
+    "socket.timeout.ms",
+)
 # Slower than this, a broker is as good as away; the next one may answer.
 _TIMEOUT_MS = 10_000
 
@@ -157,6 +171,12 @@ def direct_settings(properties: Mapping[str, str]) -> DirectSettings:
         raise NotDirect("message.timeout.ms", "it has to be longer than linger.ms, or nothing is sent in time")
     given.check_all_taken()
     return settings
+
+
+def connection_settings(properties: Mapping[str, str]) -> DirectSettings:
+    """Return what of the settings concerns connections, whatever producer there is; raises NotDirect."""
+    ours = {*CREDENTIALS, *_REACHING}
+    return direct_settings({name: value for name, value in properties.items() if name in ours})
 
 
 class _Properties:
@@ -243,12 +263,31 @@ def _security(given: _Properties) -> Security:
         mechanism = given.text("sasl.mechanism", "GSSAPI").upper()
         if mechanism not in MECHANISMS:
             raise NotDirect("sasl.mechanism", f"{mechanism} needs librdkafka; direct has {', '.join(MECHANISMS)}")
-        sasl = SaslSettings(mechanism, given.text("sasl.username", ""), given.text("sasl.password", ""))
-        for name, value in (("sasl.username", sasl.username), ("sasl.password", sasl.password)):
-            if not value:
-                raise NotDirect(name, f"{mechanism} needs it")
+        sasl = _kerberos(given) if mechanism == "GSSAPI" else _password(given, mechanism)
     if protocol not in ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"):
         raise NotDirect("security.protocol", f"{protocol} is not known")
     for name in _SECURITY:  # librdkafka too ignores what security.protocol does not use
         given.optional(name)
     return Security(tls=tls, sasl=sasl)
+
+
+def _password(given: _Properties, mechanism: str) -> SaslSettings:
+    sasl = SaslSettings(mechanism, given.text("sasl.username", ""), given.text("sasl.password", ""))
+    for name, value in (("sasl.username", sasl.username), ("sasl.password", sasl.password)):
+        if not value:
+            raise NotDirect(name, f"{mechanism} needs it")
+    return sasl
+
+
+def _kerberos(given: _Properties) -> SaslSettings:
+    if not kerberos.installed():
+        raise NotDirect("sasl.mechanism", kerberos.NOT_INSTALLED)
+    settings = KerberosSettings(
+        service=given.text("sasl.kerberos.service.name", "kafka"),
+        keytab=given.optional("sasl.kerberos.keytab"),
+        principal=given.optional("sasl.kerberos.principal"),
+    )
+    if given.optional("sasl.kerberos.kinit.cmd"):
+        why = "no command is run for tickets; name a keytab (sasl.kerberos.keytab), or have tickets in KRB5CCNAME"
+        raise NotDirect("sasl.kerberos.kinit.cmd", why)
+    return SaslSettings("GSSAPI", "", "", settings)

@@ -169,6 +169,11 @@ def client_error(error: KafkaException, doing: str = "Kafka client") -> Fastcapa
     if not isinstance(cause, KafkaError):
         return RunTimeError(f"{doing}: {_one_line(str(error))}")
     text = _one_line(cause.str())
+    if "No provider for SASL mechanism GSSAPI" in text:
+        return UsageError(
+            f"{doing}: the library of the Python package confluent-kafka has no Kerberos (GSSAPI), which only capture"
+            " has otherwise; use a listener with another sasl.mechanism here"
+        )
     if cause.code() in (KafkaError._INVALID_ARG, KafkaError._CONFLICT):
         return UsageError(f"{doing}: {text}; check -X and -F against {REFERENCE}")
     return RunTimeError(f"{doing}: {text}")

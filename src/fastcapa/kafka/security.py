@@ -18,12 +18,26 @@ class TlsSettings:
 
 
 @dataclass(frozen=True)
+class KerberosSettings:
+    """Whose tickets, for which service."""
+
+    service: str = "kafka"
+    """First part of the brokers' principals; the second is the host that metadata has."""
+    keytab: str | None = None
+    """None: tickets that are there."""
+    principal: str | None = None
+    """Of the keytab; None: its first one."""
+
+
+@dataclass(frozen=True)
 class SaslSettings:
     """A mechanism, and what it needs."""
 
     mechanism: str
     username: str
     password: str = field(repr=False)
+    kerberos: KerberosSettings | None = None
+    """With GSSAPI, which needs nothing else."""
 
 
 @dataclass(frozen=True)
