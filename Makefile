@@ -7,13 +7,14 @@ NODES ?= 1
 PORT ?= 9092
 SECONDS ?= 60
 ROUNDS ?= 500
+MINUTES ?= 30
 
 # Everything the package is made of: a change installs it again.
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-unit test-dataplane test-integration test-sanitizers check format bench
-.PHONY: compare generated fuzz stress test-faults kafka-up kafka-down clean
+.PHONY: compare generated fuzz stress soak test-faults kafka-up kafka-down clean
 
 help:
 	@echo "make demo        the whole pipeline on this machine: real frames in, an embedded Kafka broker, compared"
@@ -23,6 +24,7 @@ help:
 	@echo "make test-faults  Kafka's bad days, half an hour, into docs/reliability.md [FAULT=two_nodes_at_once]"
 	@echo "make fuzz        random bytes into the parsers [SECONDS=60 for each]"
 	@echo "make stress      the pipeline started and stopped 500 times in one process [ROUNDS=500]"
+	@echo "make soak        random faults under a changing load, and what memory does meanwhile [MINUTES=30] [SEED=N]"
 	@echo "make kafka-up    start Apache Kafka on loopback [NODES=1|3] [PORT=9092]; make kafka-down stops it"
 	@echo "make bench       what a packet costs here, see bench/README.md [BENCH=OPTIONS]"
 	@echo "make compare     beside tcpdump | kcat and a loop in Python, on one veth, into one Kafka [COMPARE=OPTIONS]"
@@ -106,6 +108,13 @@ fuzz: build
 
 stress: build
 	STRESS_ROUNDS=$(ROUNDS) $(VENV)/bin/pytest -s tests/dataplane/test_rounds.py
+
+# Its picture and figures are in build/soak.
+soak: setup
+	rm -rf build/soak && mkdir -p build/soak
+	SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) SOAK_DIRECTORY=build/soak \
+	  $(VENV)/bin/pytest -s --timeout 0 -k soak tests/integration/test_faults.py
+	$(VENV)/bin/python tests/support/soak/picture.py build/soak
 
 # The yardstick: no part of the package, and for this machine alone.
 build/floor: bench/floor.c

@@ -5,6 +5,8 @@ Those without a mark always run; all of them with `make test-faults`, which make
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 import time
 from collections.abc import Collection, Iterator
@@ -13,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from kafka import TopicPartition
 from kafka.admin import ScramMechanism, UserScramCredentialDeletion, UserScramCredentialUpsertion
 from kafka.errors import InvalidPartitionsError
 from support import topics
@@ -25,10 +26,10 @@ from support.load import Load
 from support.netns import Namespace, namespace, unused_address
 from support.numbered import NUMBER
 from support.probe import wait_for_line
+from support.soak.run import soak
 from support.trio import NODES, REPLICAS, Trio, on_small_disk, trio_in, wait_until_in_sync
 from support.wire import Wire
 
-PREFERRED = 0  # election of the first of a partition's nodes
 long = pytest.mark.faults
 
 
@@ -206,25 +207,13 @@ def test_leaders_moved(trio: Trio, tmp_path: Path) -> None:
             for topic in made.topics:
                 # The same nodes in another order: what is first is who should lead.
                 order = {part: nodes[turn % 3 :] + nodes[: turn % 3] for part, nodes in REPLICAS.items()}
-                _reassign(trio, topic, order)
-                wait_until(partial(_lead_first, trio, topic, order))
+                trio.reassign(topic, order)
+                wait_until(partial(trio.lead_first, topic, order))
             made.more(RATE // 2)
         # And away altogether: the node that led a partition has nothing of it any more.
         for topic in made.topics:
-            _reassign(trio, topic, {part: nodes[1:] for part, nodes in REPLICAS.items()})
+            trio.reassign(topic, {part: nodes[1:] for part, nodes in REPLICAS.items()})
         made.fault_ended()
-
-
-def _lead_first(trio: Trio, topic: str, nodes: dict[int, list[int]]) -> bool:
-    """Ask for the election of the first nodes, and whether they lead: one that is behind is not elected."""
-    trio.admin.elect_leaders(PREFERRED, {topic: list(nodes)}, raise_errors=False)
-    return trio.are_leaders(topic, {part: order[0] for part, order in nodes.items()})
-
-
-def _reassign(trio: Trio, topic: str, nodes: dict[int, list[int]]) -> None:
-    changes = {TopicPartition(topic, part): order for part, order in nodes.items()}
-    assert set(trio.admin.alter_partition_reassignments(changes).values()) == {None}
-    wait_until(lambda: not trio.admin.list_partition_reassignments())
 
 
 def test_partitions_added(trio: Trio, tmp_path: Path) -> None:
@@ -356,3 +345,17 @@ def test_quota(trio: Trio, tmp_path: Path) -> None:
         time.sleep(20)  # the fault itself
         set_produce_quota(trio.bootstrap, "limited", None)
         made.fault_ended()
+
+
+# ---- all of it ------------------------------------------------------------------------------------------------------
+
+
+def test_soak(trio: Trio, tmp_path: Path) -> None:
+    """`make soak` makes it long, random, and leaves its figures; here it is short, and always the same."""
+    minutes = float(os.environ.get("SOAK_MINUTES", "0"))
+    directory = Path(os.environ.get("SOAK_DIRECTORY") or tmp_path)
+    if minutes:
+        seed = int(os.environ.get("SOAK_SEED") or secrets.randbelow(1 << 31))
+        soak(trio, directory, seconds=60 * minutes, seed=seed)
+    else:
+        soak(trio, directory, seconds=15, seed=1, longest_s=3, first=("hung_up", "engine_killed", "network_cut"))

@@ -19,10 +19,10 @@ class Load:
     """Sends frames until its end: frame i carries number i, is of flow i % flows, and the sizes take turns."""
 
     def __init__(self, inside: Namespace, *, rate: int, flows: int = 64, sizes: tuple[int, ...] = (64, 600)) -> None:
-        """`rate` is in frames a second."""
+        """`rate` is in frames a second; the test may change it at any time."""
         self.sent = 0
         self.flows = flows
-        self._rate = rate
+        self.rate = rate
         shapes = [udp_of_size(sizes[number % len(sizes)], flow=number % flows) for number in range(flows * len(sizes))]
         self._ends = [(frame[: NUMBER.start], frame[NUMBER.stop :]) for frame in shapes]
         with inside.entered():
@@ -51,11 +51,12 @@ class Load:
             raise self._error
 
     def _run(self) -> None:
-        start = time.monotonic()
+        due, before = 0.0, time.monotonic()
         try:
             while not self._ended.wait(TICK_S):
-                until = int((time.monotonic() - start) * self._rate)
-                while self.sent < until:
+                now = time.monotonic()
+                due, before = due + (now - before) * self.rate, now
+                while self.sent < int(due):
                     self._socket.send(self.frame(self.sent))
                     self.sent += 1
         except OSError as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 from ports import pick
@@ -23,6 +24,7 @@ from support.reset_proxy import ResetProxy
 from support.secured import sasl_listener, session_limit, tls_listener
 
 NODES = (1, 2, 3)
+_PREFERRED = 0  # election of the first of a partition's nodes
 NOBODY = -1  # leads a partition whose leader is gone
 # Each node leads one or two of the four partitions, and has all of them.
 REPLICAS = {0: [1, 2, 3], 1: [1, 3, 2], 2: [2, 3, 1], 3: [3, 1, 2]}
@@ -57,8 +59,29 @@ class Trio:
         return int(self.admin.describe_metadata_quorum()["topics"][0]["partitions"][0]["leader_id"])
 
     def are_leaders(self, topic: str, leaders: Mapping[int, int]) -> bool:
-        """Whether these nodes lead the topic's partitions."""
-        return {part["partition_index"]: part["leader_id"] for part in self._partitions(topic)} == leaders
+        """Whether these nodes lead these of the topic's partitions."""
+        found = {part["partition_index"]: part["leader_id"] for part in self._partitions(topic)}
+        return leaders.items() <= found.items()
+
+    def reassign(self, topic: str, nodes: Mapping[int, Sequence[int]]) -> None:
+        """Have these nodes, and no others, keep these of its partitions; return when they do."""
+        changes = {TopicPartition(topic, part): list(order) for part, order in nodes.items()}
+        assert set(self.admin.alter_partition_reassignments(changes).values()) == {None}
+        wait_until(lambda: not self.admin.list_partition_reassignments())
+
+    def lead_first(self, topic: str, nodes: Mapping[int, Sequence[int]]) -> bool:
+        """Ask for the election of the first nodes, and whether they lead: one that is behind is not elected."""
+        self.admin.elect_leaders(_PREFERRED, {topic: list(nodes)}, raise_errors=False)
+        return self.are_leaders(topic, {part: order[0] for part, order in nodes.items()})
+
+    def partitions(self, topic: str) -> int:
+        """How many it has; 0 if the cluster does not answer now."""
+        return len(self._partitions(topic))
+
+    def reconnect(self) -> None:
+        """A client that has lost all its nodes does not look for them again."""
+        self.admin.close()
+        self.admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
 
     def leads_nothing(self, node: int, topic: str) -> bool:
         """Whether others lead all partitions of the topic."""
@@ -74,9 +97,8 @@ class Trio:
         """What the cluster says of them; nothing if it does not answer now."""
         try:
             (found,) = self.admin.describe_topics([topic])
-        except KafkaError:  # a client that has lost all its nodes does not look for them again
-            self.admin.close()
-            self.admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        except KafkaError:
+            self.reconnect()
             return []
         partitions: list[dict[str, Any]] = found["partitions"]
         return partitions
