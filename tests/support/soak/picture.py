@@ -60,6 +60,7 @@ def draw(document: dict[str, Any], rows: Rows, file: Path) -> None:
     panels[1].set_ylabel("until it is in Kafka,\nmedian of 5 s, ms")
     panels[1].legend(fontsize="x-small", ncols=5, loc="upper center")
     panels[-1].set_yscale("symlog", linthresh=10)
+    panels[-1].set_ylim(bottom=0)
     panels[-1].set_xlabel("minutes")
     figure.savefig(file, dpi=90)
 
@@ -74,7 +75,7 @@ def _waiting(row: dict[str, str]) -> float:
 
 def table(document: dict[str, Any]) -> str:
     """The figures in Markdown."""
-    columns = ["capture", "frames", "arrived", "counted as lost", "engines killed", "written to the disk", "latency"]
+    columns = ["capture", "frames", "arrived", "counted as lost", "restarts", "written to the disk", "latency"]
     columns += [title for title, *_ in _GROWTH]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for lane in document["lanes"]:

@@ -79,7 +79,7 @@ def soak(
         problems += gone_back(samples, lane.name, verdict.restarts)
         if lane.kind.spill and verdict.counted:
             problems.append(f"{lane.name}: lost {verdict.counted}")
-    assert problems == []
+    assert problems == [], "\n".join(problems)
     assert happened
 
 
