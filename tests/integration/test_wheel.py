@@ -32,7 +32,14 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bare") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", path], check=True)
     (site,) = path.glob("lib/python*/site-packages")
-    pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", path / "bin/python"]
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--python",
+        path / "bin/python",
+    ]
     subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], check=True)
     others = next(Path(p) for p in sys.path if p.endswith("site-packages"))
     (site / "dependencies.pth").write_text(f"{others}\n")  # after its own packages
