@@ -10,7 +10,7 @@ ROUNDS ?= 500
 MINUTES ?= 30
 
 # Everything the package is made of: a change installs it again.
-SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build pyproject.toml
+SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build meson.options pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-unit test-dataplane test-integration test-sanitizers check format bench
