@@ -92,8 +92,8 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
 @pytest.mark.parametrize("key", ["bootstrap.servers", "metadata.broker.list"])
 def test_two_different_lists_of_brokers_are_refused(key: str) -> None:
     with pytest.raises(UsageError, match=f"^-b a:1 and -X {key}=b:2 name different brokers; leave one of them out$"):
-        properties.load("a:1", None, [f"{key}=b:2"])
-    assert properties.load("a:1", None, [f"{key}= a:1"])["bootstrap.servers"] == "a:1"
+        load("a:1", None, [f"{key}=b:2"])
+    assert load("a:1", None, [f"{key}= a:1"])["bootstrap.servers"] == "a:1"
 
 
 @pytest.mark.parametrize("brokers", ["host", "host:9092", "SSL://host:9093", "[::1]:9092", "[::1]", "a:1, b:65535"])
