@@ -95,7 +95,7 @@ def test_bench_measures_what_it_says(tmp_path: Path) -> None:
     )
     assert result.status == 0, result.stderr
     made = json.loads(json_file.read_text())
-    assert set(made) == {"schema", "results", "floor_ns_per_packet"}
+    assert set(made) == {"schema", "machine", "broker", "results", "floor_ns_per_packet"}
     assert made["floor_ns_per_packet"] == {"64": 64, "1500": 1500}
     keys = [(r["producer"], r["frame_bytes"], r["compression"], r["partitions"]) for r in made["results"]]
     assert Counter(keys) == Counter(
