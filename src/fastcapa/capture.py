@@ -47,15 +47,17 @@ class Capture:
         monitor: Monitor | None = None,
         *,
         reload: Callable[[], dict[str, Any]] | None = None,
+        started: Callable[[], None] = nothing,
     ) -> None:
         """`log` gets each line for the user, `monitor` what is heard of the engine.
 
-        `reload` answers SIGHUP with what the engine is to be told.
+        `reload` answers SIGHUP with what the engine is to be told; `started` is called whenever an engine receives.
         """
         self._config = config
         self._log = log
         self._monitor = monitor
         self._reload = reload
+        self._started = started
         self._told: dict[str, Any] = {}  # what an engine was told since the start, which the next one begins with
 
     def run(self, stop: Stop) -> Outcome:
@@ -84,22 +86,17 @@ class Capture:
         settings = self._settings(the_plan, topic, producer, exclude)
         self._log_notes(the_plan)
         if not config.restart:
-            return self._supervise(settings, machine, stop, self._confine)
+            return self._supervise(settings, machine, stop, self._started)
 
         def start(rest: CaptureConfig, note_start: Callable[[], None]) -> Outcome:
             def started() -> None:
-                self._confine()
+                self._started()
                 note_start()
 
             newest = rest.model_copy(update=self._told)
             return self._supervise(settings.model_copy(update={"config": newest}), machine, stop, started)
 
         return Restarts(settings.config, self._log, start).run(stop)
-
-    def _confine(self) -> None:
-        """An engine runs: what the supervisor has no more use for goes."""
-        if line := confinement.supervisor(self._config):
-            self._log(line)
 
     def _answer_hang_up(self) -> dict[str, Any]:
         command = self._reload() if self._reload is not None else {}

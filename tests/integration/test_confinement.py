@@ -85,7 +85,7 @@ def test_threads_have_no_more_rights_than_they_need(
     assert_rights(live.engine, NOTHING, **more)
     # Root writes the report wherever it is told to.
     assert_rights(live.process.pid, replace(NOTHING, seccomp=0), main=DAC_OVERRIDE)
-    sent = 1000 if "cap0" in str(options) else 0
+    sent = 500 if "cap0" in str(options) else 0  # as many as any queue holds
     if sent:
         inside.generate(sent, (64, 1500))
     report = live.stop()

@@ -1,6 +1,7 @@
 """`fastcapa capture`: packets from interfaces, devices and files into a Kafka topic."""
 
 import argparse
+from functools import partial
 
 from fastcapa import confinement, device_limits, plan, resolved, secret
 from fastcapa.capture import Capture, exit_code
@@ -221,6 +222,12 @@ def _check(config: CaptureConfig, origins: Origins) -> int:
     return Exit.DONE
 
 
+def _confine(config: CaptureConfig) -> None:
+    """An engine runs: what this process has no more use for goes."""
+    if line := confinement.supervisor(config):
+        log(line)
+
+
 def run(args: argparse.Namespace) -> int:
     """Capture until the sources end, a limit is reached or a signal comes; return the exit code."""
     arguments, file = vars(args), getattr(args, "config", None)
@@ -243,7 +250,7 @@ def run(args: argparse.Namespace) -> int:
         with serve(config, monitor) as lines, shown:
             for line in lines:
                 log(line)
-            outcome = Capture(config, log, monitor, reload=reload).run(stop)
+            outcome = Capture(config, log, monitor, reload=reload, started=partial(_confine, config)).run(stop)
     outcome.report["reloads"] = monitor.status.reloads.report()
     for line in closing_lines(outcome.report):
         log.result(line)
