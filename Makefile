@@ -129,7 +129,7 @@ stress: build
 soak: setup
 	rm -rf build/soak && mkdir -p build/soak
 	SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) SOAK_DIRECTORY=build/soak \
-	  $(VENV)/bin/pytest -s --timeout 0 -k soak tests/integration/test_faults.py
+	  $(VENV)/bin/pytest -s --timeout 0 -m '' -k soak tests/integration/test_faults.py
 	$(VENV)/bin/python tests/support/soak/picture.py build/soak
 
 # The yardstick: no part of the package, and for this machine alone.

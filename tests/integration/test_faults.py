@@ -350,6 +350,7 @@ def test_quota(trio: Trio, tmp_path: Path) -> None:
 # ---- all of it ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.faults
 def test_soak(trio: Trio, tmp_path: Path) -> None:
     """`make soak` makes it long, random, and leaves its figures; here it is short, and always the same."""
     minutes = float(os.environ.get("SOAK_MINUTES", "0"))
