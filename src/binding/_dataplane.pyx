@@ -116,6 +116,8 @@ def filter_check(str expression not None, *, bint in_kernel):
 
     With `in_kernel` it may also ask for what only the kernel knows (inbound, outbound).
     """
+    if "\0" in expression:  # what is behind it would be left out
+        raise DataplaneError("a filter cannot hold a NUL character")
     cdef int status = c.fc_filter_check(expression.encode(), in_kernel)
     if status != 0:
         raise last_error(status)

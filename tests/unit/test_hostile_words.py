@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fastcapa import cpu_list, devargs
@@ -52,6 +52,7 @@ def config_of(**changes: Any) -> CaptureConfig:
 
 @EXAMPLES
 @given(filters)
+@example("tcp\0port 1")  # from a configuration file
 def test_filters(expression: str) -> None:
     try:
         check(config_of(filter=expression))
