@@ -8,7 +8,6 @@ import encodings.idna  # noqa: F401 -- of host names: loaded now, for another us
 import os
 import pwd
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,9 @@ from fastcapa.host import capabilities
 from fastcapa.log import Level
 
 _ALL = 2**64 - 1
+_NET_ADMIN, _NET_RAW, _DAC_OVERRIDE = (
+    1 << number for number in (capabilities.NET_ADMIN, capabilities.NET_RAW, capabilities.DAC_OVERRIDE)
+)
 _CHANGE_USER = 1 << capabilities.SETGID | 1 << capabilities.SETUID
 # Drivers that take from the kernel's interface what they have put there: the XDP program, the interface itself.
 _CLEAN_UP = ("net_af_xdp", "net_tap")
@@ -97,9 +99,9 @@ def before_packets(config: CaptureConfig, producer: str) -> tuple[Level, str]:
     if SourceKind.DEVICE in kinds and _has_nic(config):
         keep = _ALL  # what a NIC's driver needs to start, only that driver knows
     elif SourceKind.DEVICE in kinds:
-        keep = _mask((capabilities.NET_RAW, capabilities.NET_ADMIN))
+        keep = _NET_RAW | _NET_ADMIN
     else:
-        keep = _mask((capabilities.NET_RAW,)) if SourceKind.INTERFACE in kinds else 0
+        keep = _NET_RAW if SourceKind.INTERFACE in kinds else 0
     try:
         if config.user is not None:
             # Only all threads together can become another user, who then has nothing.
@@ -111,12 +113,12 @@ def before_packets(config: CaptureConfig, producer: str) -> tuple[Level, str]:
         raise RunTimeError(f"the engine cannot give up its privileges: {error.strerror}") from None
     level, calls = _confine_system_calls(config, producer)
     _check_files(config, producer)
-    return level, f"the engine goes on as {_who()}, {_held_by_whom(config)}; {calls}"
+    return level, f"the engine goes on as user {_who()}, {_held_by_whom(config)}; {calls}"
 
 
 def when_running(config: CaptureConfig) -> None:
     """Confine the engine's main thread: all workers run."""
-    _confine.keep_capabilities(_mask((capabilities.NET_ADMIN,)) if _cleans_up(config) else 0)
+    _confine.keep_capabilities(_NET_ADMIN if _cleans_up(config) else 0)
 
 
 def supervisor(config: CaptureConfig) -> str | None:
@@ -125,13 +127,15 @@ def supervisor(config: CaptureConfig) -> str | None:
     One that may have to start another engine keeps everything for that.
     """
     if config.restart:
-        return None if config.user is None else f"the supervisor stays {_who()}: it may have to start another engine"
+        return (
+            None if config.user is None else f"the supervisor stays user {_who()}: it may have to start another engine"
+        )
     try:
         if config.user is not None:
             User.of(config.user).become()
         # Root writes reports wherever it was told to, also into a directory of somebody else.
         writes = config.report not in (None, "-") and config.user is None
-        _confine.keep_capabilities(_mask((capabilities.DAC_OVERRIDE,)) if writes else 0)
+        _confine.keep_capabilities(_DAC_OVERRIDE if writes else 0)
     except OSError as error:
         raise RunTimeError(f"the supervisor cannot give up its privileges: {error.strerror}") from None
     return None
@@ -169,26 +173,26 @@ def _check_files(config: CaptureConfig, producer: str) -> None:
         path = Path(config.spill)
         place = path if path.exists() else path.parent
         if not os.access(place, os.W_OK | os.X_OK):
-            raise RunTimeError(f"--spill {path}: {_who()} may not write there; {_remedy(place)}")
+            raise RunTimeError(f"--spill {path}: user {_who()} may not write there; {_remedy(place)}")
     if producer == "librdkafka":
         for key in _LIBRARY_FILES:
             name = config.properties.get(key)
             if name is not None and Path(name).exists() and not os.access(name, os.R_OK):
-                raise RunTimeError(f"{key} {name}: {_who()} may not read it; {_remedy(Path(name))}")
+                raise RunTimeError(f"{key} {name}: user {_who()} may not read it; {_remedy(Path(name))}")
 
 
 def _remedy(path: Path) -> str:
     if os.geteuid() == 0:
         return f"root has given up the right to what is others': `chown root {path}`, or -Z the owner of it"
-    return f"`chown {_who().removeprefix('user ')} {path}`"
+    return f"`chown {_who()} {path}`"
 
 
 def _who() -> str:
     uid = os.geteuid()
     try:
-        return f"user {pwd.getpwuid(uid).pw_name}"
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"user {uid}"
+        return str(uid)
 
 
 def _held_by_whom(config: CaptureConfig) -> str:
@@ -199,10 +203,6 @@ def _held_by_whom(config: CaptureConfig) -> str:
     if _cleans_up(config):
         keepers.append("the main thread CAP_NET_ADMIN")
     return "without capabilities" + (f" but for {' and '.join(keepers)}" if keepers else "")
-
-
-def _mask(numbers: Iterable[int]) -> int:
-    return sum(1 << number for number in numbers)
 
 
 def _devices(config: CaptureConfig) -> list[str]:

@@ -21,7 +21,7 @@ from support.frames import udp_of_size
 from support.live import Live, wait_until
 from support.need import need
 from support.partition_log import Batch
-from support.probe import fastcapa
+from support.probe import fastcapa, property_words
 from support.scripted_broker import Produce, Reply, Script, ScriptedBroker, Verdict
 
 FRAMES = 12_000
@@ -185,7 +185,7 @@ def test_a_probe_that_was_killed_leaves_whole_batches_and_says_what_is_torn(
     tmp_path: Path, long_file: Path, spill: Path
 ) -> None:
     with ScriptedBroker(Away(), partitions=2) as broker:
-        options = [word for item in QUICK.items() for word in ("-X", "=".join(item))]
+        options = property_words(QUICK)
         words = ("-r", str(long_file), "--producer", "direct", "--spill", str(spill), *MEMORY, *options)
         live = Live.begin(broker.bootstrap, broker.topic, *words, directory=tmp_path)
         wait_until(lambda: on_disk(spill) > 10 * MIB)

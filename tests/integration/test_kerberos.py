@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 from support import numbered, topics
 from support.brokers import Cluster, broker
-from support.data_plane import FakeDataPlane, Log, control
+from support.data_plane import FakeDataPlane, Log, control, failure
 from support.kerberos import CLIENT, REALM, Kdc, kdc
 from support.live import wait_until
 from support.need import need
-from support.probe import capture, fastcapa
+from support.probe import capture, fastcapa, property_words
 
-from fastcapa.errors import RunTimeError
 from fastcapa.kafka import kerberos
 
 FRAMES = 2000
@@ -76,16 +75,12 @@ def _environment(kafka: Realm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(name, value)
 
 
-def _words(properties: dict[str, str]) -> list[str]:
-    return [word for name, value in properties.items() for word in ("-X", f"{name}={value}")]
-
-
 @pytest.mark.parametrize("producer", ["direct", "librdkafka"])
 def test_every_frame_arrives(kafka: Realm, tmp_path: Path, producer: str) -> None:
     name = topics.create(kafka.cluster.bootstrap, partitions=2)
     path = numbered.write(tmp_path / "frames.pcap", FRAMES)
     more = {} if producer == "direct" else {"sasl.kerberos.principal": CLIENT}  # which kinit wants to be told
-    options = ("-r", str(path), "--producer", producer, *_words(kafka.properties(**more)))
+    options = ("-r", str(path), "--producer", producer, *property_words(kafka.properties(**more)))
     report = capture(kafka.cluster.address("KERBEROS"), name, *options)
     assert (report["producer"], report["kafka"]["delivered"]) == (producer, FRAMES)
     assert numbered.numbers(kafka.cluster.bootstrap, name) == list(range(FRAMES))
@@ -100,40 +95,27 @@ def test_the_direct_producer_is_chosen_and_takes_tickets_that_are_there(
     monkeypatch.setenv("KRB5CCNAME", f"FILE:{kafka.kdc.tickets(keytab, 'walker')}")
     properties = kafka.properties()
     del properties["sasl.kerberos.keytab"]
-    report = capture(kafka.cluster.address("KERBEROS"), name, "-r", str(path), *_words(properties))
+    report = capture(kafka.cluster.address("KERBEROS"), name, "-r", str(path), *property_words(properties))
     assert (report["producer"], report["kafka"]["delivered"]) == ("direct", FRAMES)
     assert numbered.numbers(kafka.cluster.bootstrap, name) == list(range(FRAMES))
-
-
-def _failure(topic: str, properties: dict[str, str]) -> str:
-    """What the control side says when it cannot prepare."""
-    log = Log()
-    began = time.monotonic()
-    with pytest.raises(RunTimeError) as error:
-        control(FakeDataPlane(), log, topic, properties).prepare()
-    assert time.monotonic() - began < 12
-    assert log.lines == []
-    text = str(error.value)
-    assert "\n" not in text
-    return text
 
 
 def test_a_wrong_keytab(kafka: Realm, topic: str) -> None:
     keytab = kafka.kdc.principal("turncoat")
     old = kafka.kdc.change_key("turncoat", keytab)
-    text = _failure(topic, kafka.properties(sasl_kerberos_keytab=str(old)))
+    text = failure(topic, kafka.properties(sasl_kerberos_keytab=str(old)))
     assert "no Kerberos ticket: Decrypt integrity check failed" in text
     assert f"check the keytab {old}" in text
 
 
 def test_no_keytab_of_that_name(kafka: Realm, topic: str, tmp_path: Path) -> None:
-    text = _failure(topic, kafka.properties(sasl_kerberos_keytab=str(tmp_path / "none.keytab")))
+    text = failure(topic, kafka.properties(sasl_kerberos_keytab=str(tmp_path / "none.keytab")))
     assert "no Kerberos ticket: " in text
     assert "none.keytab" in text
 
 
 def test_another_principal_than_the_keytab_has(kafka: Realm, topic: str) -> None:
-    text = _failure(topic, kafka.properties(sasl_kerberos_principal="somebody"))
+    text = failure(topic, kafka.properties(sasl_kerberos_principal="somebody"))
     assert "no Kerberos ticket: " in text
     assert str(kafka.keytab) in text
 
@@ -143,7 +125,7 @@ def _line(kafka: Realm, topic: str, directory: Path, *arguments: str) -> str:
     path = numbered.write(directory / "frames.pcap", 10)
     properties = kafka.properties()
     del properties["sasl.kerberos.keytab"]
-    run = fastcapa("capture", "-t", topic, "-r", str(path), "--oversubscribe", *arguments, *_words(properties))
+    run = fastcapa("capture", "-t", topic, "-r", str(path), "--oversubscribe", *arguments, *property_words(properties))
     assert run.status == 1
     (line,) = run.stderr.splitlines()
     return line
@@ -163,7 +145,7 @@ def test_an_expired_ticket(kafka: Realm, topic: str, tmp_path: Path, monkeypatch
 
 
 def test_a_wrong_service_name(kafka: Realm, topic: str) -> None:
-    text = _failure(topic, kafka.properties(sasl_kerberos_service_name="kafak"))
+    text = failure(topic, kafka.properties(sasl_kerberos_service_name="kafak"))
     assert "no Kerberos ticket: Server kafak/127.0.0.1@FASTCAPA.TEST not found in Kerberos database" in text
     assert "check" in text
     assert "sasl.kerberos.service.name" in text
@@ -200,7 +182,7 @@ def test_a_kdc_that_is_down_at_the_start(kafka: Realm, topic: str) -> None:
     kafka.kdc.stop()
     try:
         keytab = str(kafka.keytab)
-        text = _failure(topic, kafka.properties(sasl_kerberos_keytab=keytab, sasl_kerberos_principal=CLIENT))
+        text = failure(topic, kafka.properties(sasl_kerberos_keytab=keytab, sasl_kerberos_principal=CLIENT))
     finally:
         kafka.kdc.start()
     assert "no Kerberos ticket: Cannot contact any KDC for realm 'FASTCAPA.TEST'" in text

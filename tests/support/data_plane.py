@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import collections
 import threading
+import time
 from dataclasses import dataclass, field
 
+import pytest
+
 from fastcapa._dataplane import Transport
+from fastcapa.errors import RunTimeError
 from fastcapa.kafka.control import Control
 from fastcapa.kafka.data_plane import Question
 from fastcapa.kafka.direct import direct_settings
@@ -66,3 +70,16 @@ class Log:
 def control(plane: FakeDataPlane, log: Log, topic: str, properties: dict[str, str], *, workers: int = 1) -> Control:
     """The control side of that data plane."""
     return Control(plane, direct_settings(properties), topic, workers=workers, batch_bytes_max=1_000_000, log=log)
+
+
+def failure(topic: str, properties: dict[str, str]) -> str:
+    """What the control side says, in one line and soon, when it cannot prepare."""
+    log = Log()
+    began = time.monotonic()
+    with pytest.raises(RunTimeError) as error:
+        control(FakeDataPlane(), log, topic, properties).prepare()
+    assert time.monotonic() - began < 12
+    assert log.lines == []
+    text = str(error.value)
+    assert "\n" not in text
+    return text

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.capture_files import read_capture
-from support.probe import Report, assert_identity, fastcapa
+from support.probe import Report, assert_identity, fastcapa, property_words
 from support.scripted_broker import ScriptedBroker
 
 # Small batches, and no waits that make a test long: tries follow each other within some hundredths of a second.
@@ -42,7 +42,7 @@ class DirectRun:
 def run(broker: ScriptedBroker, path: Path, *arguments: str, **properties: str) -> DirectRun:
     """Capture a file to its end; every packet is accounted for. `_` in a property's name stands for `.`."""
     named = QUICK | {name.replace("_", "."): value for name, value in properties.items()}
-    options = [word for item in named.items() for word in ("-X", "=".join(item))]
+    options = property_words(named)
     source = ("-b", broker.bootstrap, "-t", broker.topic, "-r", str(path), "--oversubscribe", "--report", "-")
     ended = fastcapa("capture", *source, "--producer", "direct", *options, *arguments)
     assert ended.stdout, ended.stderr

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from types import TracebackType
-from typing import Self
 
+from support.background import Background
 from support.frames import udp_of_size
 from support.netns import Namespace
 from support.numbered import NUMBER
@@ -15,11 +14,12 @@ from support.numbered import NUMBER
 TICK_S = 0.01
 
 
-class Load:
+class Load(Background):
     """Sends frames until its end: frame i carries number i, is of flow i % flows, and the sizes take turns."""
 
     def __init__(self, inside: Namespace, *, rate: int, flows: int = 64, sizes: tuple[int, ...] = (64, 600)) -> None:
         """`rate` is in frames a second; the test may change it at any time."""
+        super().__init__("load")
         self.sent = 0
         self.flows = flows
         self.rate = rate
@@ -28,8 +28,6 @@ class Load:
         with inside.entered():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         self._socket.bind((inside.generator, 0))
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="load")
         self._error: OSError | None = None
 
     def frame(self, number: int) -> bytes:
@@ -37,18 +35,15 @@ class Load:
         head, tail = self._ends[number % len(self._ends)]
         return head + number.to_bytes(8) + tail
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
-        self._thread.join()
-        self._socket.close()
+        super().__exit__(kind, error, trace)
         if error is None and self._error is not None:
             raise self._error
+
+    def _free(self) -> None:
+        self._socket.close()
 
     def _run(self) -> None:
         due, before = 0.0, time.monotonic()

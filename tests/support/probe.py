@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ class Run:
 def command(*arguments: str) -> list[str]:
     """The command line of a subcommand."""
     return [sys.executable, "-m", "fastcapa", *map(str, arguments)]
+
+
+def property_words(properties: Mapping[str, str]) -> list[str]:
+    """Kafka properties as options of a command line."""
+    return [word for name, value in properties.items() for word in ("-X", f"{name}={value}")]
 
 
 def fastcapa(*arguments: str, prefix: Sequence[str] = (), timeout: float = 120) -> Run:

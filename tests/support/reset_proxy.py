@@ -10,7 +10,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Self
+
+from support.background import Background
 
 _PIECE_BYTES = 1 << 16
 _LOOK_S = 0.05
@@ -32,15 +33,15 @@ class _Way:
     waiting: bytearray = field(default_factory=bytearray)
 
 
-class ResetProxy:
+class ResetProxy(Background):
     """Forwards each of its ports to another one of the same host, in a thread of its own."""
 
     def __init__(self, host: str, targets: Mapping[int, int]) -> None:
+        super().__init__("reset-proxy")
         self.resets = 0
         self.connections = 0
         """That clients have made."""
         self._resetting = threading.Event()
-        self._ended = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._ways: dict[socket.socket, _Way] = {}
         self._listeners: dict[socket.socket, tuple[str, int]] = {}
@@ -49,15 +50,8 @@ class ResetProxy:
             listener.setblocking(False)
             self._listeners[listener] = (host, target)
             self._selector.register(listener, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._run, name="reset-proxy")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+    def _free(self) -> None:
         for each in (*self._ways, *self._listeners):
             each.close()
         self._selector.close()

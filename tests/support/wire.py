@@ -14,11 +14,10 @@ import secrets
 import select
 import struct
 import subprocess
-import threading
 import time
 from pathlib import Path
-from typing import Self
 
+from support.background import Background
 from support.need import need
 from support.netns import Namespace
 
@@ -29,10 +28,11 @@ _FRAME_BYTES = 65_550
 _LOOK_S = 0.1
 
 
-class Wire:
+class Wire(Background):
     """The link: (address)/24 on this side, its successor in the namespace. One thread forwards both ways."""
 
     def __init__(self, inside: Namespace, address: str) -> None:
+        super().__init__("wire")
         need(_TUN.exists(), f"no {_TUN}: the kernel has no tun devices")
         self.delay_s = 0.0  # writer: the test; reader: the thread, as the next one
         self.loss = 0.0
@@ -47,16 +47,8 @@ class Wire:
         subprocess.run(["ip", "link", "set", outer, "up"], check=True)
         inside.run("ip", "address", "add", f"{network}.{int(host) + 1}/24", "dev", "wire0")
         inside.run("ip", "link", "set", "wire0", "up")
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="wire")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+    def _free(self) -> None:
         for end in self._ends:
             os.close(end)
 

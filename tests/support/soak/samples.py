@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import threading
 import urllib.error
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from support import scrape
+from support.background import Background
 from support.load import Load
 from support.netns import Namespace
 from support.soak.lanes import Lane
@@ -76,24 +76,15 @@ def usage(process: int | None) -> Usage | None:
     return None  # a zombie has no memory any more
 
 
-class Sampler:
+class Sampler(Background):
     """Samples all lanes every so many seconds, in a thread of its own that is in the namespace."""
 
     def __init__(
         self, inside: Namespace, lanes: Sequence[Lane], load: Load, clock: Callable[[], float], every_s: float
     ) -> None:
+        super().__init__("soak-sampler")
         self.samples: list[Sample] = []
         self._inside, self._lanes, self._load, self._clock, self._every_s = inside, lanes, load, clock, every_s
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="soak-sampler")
-
-    def __enter__(self) -> Sampler:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
 
     def _run(self) -> None:
         with self._inside.entered():
