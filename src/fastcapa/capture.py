@@ -55,7 +55,7 @@ class Capture:
         """
         self._config = config
         self._log = log
-        self._monitor = monitor
+        self._monitor = monitor or Monitor()
         self._reload = reload
         self._started = started
         self._told: dict[str, Any] = {}  # what an engine was told since the start, which the next one begins with
@@ -96,7 +96,7 @@ class Capture:
             newest = rest.model_copy(update=self._told)
             return self._supervise(settings.model_copy(update={"config": newest}), machine, stop, started)
 
-        return Restarts(settings.config, self._log, start).run(stop)
+        return Restarts(settings.config, self._log, start, self._monitor.began).run(stop)
 
     def _answer_hang_up(self) -> dict[str, Any]:
         command = self._reload() if self._reload is not None else {}

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastcapa.stats import Report, unaccounted
@@ -25,6 +26,23 @@ _NEWEST = (
     "spilled",
 )
 _GREATEST = ("longest_gap_ns",)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What was before the engine that runs."""
+
+    reports: tuple[Report, ...] = ()
+    """Of the engines, oldest first; those that died have been closed with stats.of_dead_engine()."""
+    restarts: int = 0
+    outage_seconds: float = 0.0
+    """For how long none ran, all in all."""
+
+    def and_now(self, report: Report) -> Report:
+        """Return a report of all of it, the present engine's included."""
+        if not self.reports:
+            return report
+        return combined([*self.reports, report], restarts=self.restarts, outage_seconds=self.outage_seconds)
 
 
 def combined(reports: Sequence[Report], *, restarts: int, outage_seconds: float) -> Report:

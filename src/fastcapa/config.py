@@ -134,7 +134,11 @@ class CaptureConfig(BaseModel):
     """CPUs of the workers, "2,4-7", in the order rx worker of queue 0, its tx workers, ...; None: the plan chooses."""
     fail_on_loss: bool = False
     report: str | None = None
-    """File for the final report, "-" for standard output."""
+    """File for the report, "-" for standard output; conversions of strftime(3) in its name stand for the time."""
+    report_every: float = Field(0, ge=0, le=366 * 86_400)
+    """Seconds between two reports while the capture goes on; 0: only the final one."""
+    report_keep: int = Field(0, ge=0, le=1_000_000)
+    """Of the files that `report` has made, so many are left; 0: all."""
     stats: Literal["auto", "live", "lines", "none"] = "auto"
     """What standard error shows of a running capture; auto: live on a terminal, none elsewhere."""
     stats_interval: float = Field(10, ge=1, le=86_400)
@@ -208,6 +212,15 @@ class CaptureConfig(BaseModel):
                 f"--restart: {files[0]} would be sent again from its beginning; leave the option out, or give only"
                 " interfaces and devices"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _reports_have_a_place(self) -> Self:
+        if 0 < self.report_every < 1:
+            raise ValueError(f"--report-every {self.report_every:g}: at least one second, or 0 for the final one only")
+        for option, value in (("--report-every", self.report_every), ("--report-keep", self.report_keep)):
+            if value and self.report is None:
+                raise ValueError(f"{option} {value:g}: there is no report to write; add --report FILE")
         return self
 
     @model_validator(mode="after")

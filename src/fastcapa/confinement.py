@@ -133,9 +133,7 @@ def supervisor(config: CaptureConfig) -> str | None:
     try:
         if config.user is not None:
             User.of(config.user).become()
-        # Root writes reports wherever it was told to, also into a directory of somebody else.
-        writes = config.report not in (None, "-") and config.user is None
-        _confine.keep_capabilities(_DAC_OVERRIDE if writes else 0)
+        _confine.keep_capabilities(_for_reports(config))
     except OSError as error:
         raise RunTimeError(f"the supervisor cannot give up its privileges: {error.strerror}") from None
     return None
@@ -146,7 +144,22 @@ def for_threads(config: CaptureConfig) -> int:
 
     Only all threads together can become another user, and then lose these.
     """
-    return _CHANGE_USER if config.user is not None and not config.restart else 0
+    return _CHANGE_USER if _becomes_another(config) else 0
+
+
+def for_report_thread(config: CaptureConfig) -> int:
+    """Return the capabilities of the thread that writes reports while the capture goes on."""
+    return for_threads(config) | _for_reports(config)
+
+
+def _becomes_another(config: CaptureConfig) -> bool:
+    return config.user is not None and not config.restart
+
+
+def _for_reports(config: CaptureConfig) -> int:
+    # Root writes reports wherever it was told to, also into a directory of somebody else.
+    writes = config.report not in (None, "-") and not _becomes_another(config)
+    return _DAC_OVERRIDE if writes else 0
 
 
 def _confine_system_calls(config: CaptureConfig, producer: str) -> tuple[Level, str]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from fastcapa import stats
-from fastcapa.combined import combined
+from fastcapa.combined import Past, combined
 from fastcapa.config import CaptureConfig
 from fastcapa.errors import FastcapaError, RunTimeError
 from fastcapa.kafka.backoff import Backoff
@@ -24,11 +24,21 @@ StartEngine = Callable[[CaptureConfig, Callable[[], None]], Outcome]
 class Restarts:
     """The engines of one capture."""
 
-    def __init__(self, config: CaptureConfig, log: Log, start: StartEngine) -> None:
-        """`start` runs an engine to its end, as Supervisor.run() does, and calls back when that receives."""
+    def __init__(
+        self,
+        config: CaptureConfig,
+        log: Log,
+        start: StartEngine,
+        began: Callable[[Past], None] = lambda _: None,
+    ) -> None:
+        """`start` runs an engine to its end, as Supervisor.run() does, and calls back when that receives.
+
+        `began` is told then what was before it.
+        """
         self._config = config
         self._log = log
         self._start = start
+        self._began = began
         self._backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         self._reports: list[stats.Report] = []  # of the engines that have ended
         self._restarts = 0
@@ -88,6 +98,7 @@ class Restarts:
             self._log(
                 f"a new engine runs, after {away_s:.1f} s in which nothing was captured (restart {self._restarts})"
             )
+        self._began(Past(tuple(self._reports), self._restarts, self._outage_s))
 
     def _rest(self) -> CaptureConfig:
         """Return what is left to do of what was asked for."""

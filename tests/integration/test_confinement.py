@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import probe, thread_status
-from support.live import Live
+from support.live import Live, wait_until
 from support.mock_reader import read_all
 from support.need import need
 from support.netns import Namespace
@@ -108,11 +108,12 @@ def test_nobody_is_root_any_more(tmp_path: Path, site: tuple[Namespace, str]) ->
     for directory in (tmp_path, *tmp_path.parents[:3]):  # of pytest, for one user only
         directory.chmod(directory.stat().st_mode | 0o011)
     user = replace(NOTHING, uid=other.pw_uid, gid=other.pw_gid, groups=tuple(os.getgrouplist(OTHER, other.pw_gid)))
-    words = ("-i", inside.capture, "-Z", OTHER, "--metrics", "127.0.0.1:0")
+    words = ("-i", inside.capture, "-Z", OTHER, "--metrics", "127.0.0.1:0", "--report-every", "1")
     live = Live.begin(bootstrap, "t", *words, directory=place, prefix=inside.prefix)
     assert_rights(live.engine, user, fc_rx=NET_RAW)
     assert_rights(live.process.pid, replace(user, seccomp=0))
-    assert len(thread_status.of_threads(live.process.pid)) == 2, "the HTTP server's thread was to be looked at too"
+    threads = len(list(Path(f"/proc/{live.process.pid}/task").iterdir()))
+    assert threads == 3, "those for HTTP and for reports were to be looked at too"
     inside.generate(100)
     # The sockets of an interface that comes back are made by threads that are nobody special.
     inside.run("ip", "link", "delete", inside.generator)
@@ -124,6 +125,18 @@ def test_nobody_is_root_any_more(tmp_path: Path, site: tuple[Namespace, str]) ->
     report = live.stop()
     assert report["kafka"]["delivered"] == 200
     assert live.path.stat().st_uid == other.pw_uid
+
+
+def test_root_writes_reports_where_it_was_told_to(tmp_path: Path, site: tuple[Namespace, str]) -> None:
+    inside, bootstrap = site
+    place = tmp_path / "of somebody else"
+    place.mkdir(mode=0o700)
+    os.chown(place, pwd.getpwnam(OTHER).pw_uid, -1)
+    words = ("--device", "net_ring0", "--report-every", "1")
+    live = Live.begin(bootstrap, "t", *words, directory=place, prefix=inside.prefix)
+    assert_rights(live.process.pid, replace(NOTHING, seccomp=0), main=DAC_OVERRIDE, python=DAC_OVERRIDE)
+    wait_until(live.path.exists)
+    assert live.stop()["reports"]["failed"] == 0
 
 
 def test_a_supervisor_that_starts_engines_stays_who_it_is(tmp_path: Path, site: tuple[Namespace, str]) -> None:

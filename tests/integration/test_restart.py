@@ -53,7 +53,7 @@ def test_a_dead_engine_is_replaced(
     site: Site, producer: str, number: signal.Signals, options: tuple[str, ...], status: int
 ) -> None:
     topic = topics.create(site.bootstrap)
-    live = site.begin(topic, "--restart", "--producer", producer, *options)
+    live = site.begin(topic, "--restart", "--producer", producer, "--report-every", "1", *options)
     with Load(site.inside, rate=RATE) as load:
         wait_until(lambda: topics.records_in(site.bootstrap, topic) > RATE)
         time.sleep(3 * SNAPSHOT_S)
@@ -62,6 +62,9 @@ def test_a_dead_engine_is_replaced(
         wait_for_line(live.process, "in which nothing was captured (restart 1)")
         began_again = load.sent
         wait_until(lambda: load.sent > began_again + RATE)
+        # What is reported meanwhile is of both engines.
+        wait_until(lambda: live.raw_report()["source"]["in"] > began_again)
+        assert (live.raw_report()["restarts"], live.raw_report()["final"]) == (1, False)
     report = live.stop(status=status)
     assert (report["restarts"], dropped(report)) == (1, 0)
     assert report["outage_seconds"] > 0.8

@@ -55,6 +55,10 @@ def test_it_survives_the_way_to_the_engine() -> None:
         ("spill_max", "15M", "--spill-max 15M: at least 16M is needed"),
         ("spill_max", "2000T", "--spill-max "),
         ("spill_sync", "always", "--spill-sync always: "),
+        ("report_every", 5, "--report-every 5: there is no report to write; add --report FILE"),
+        ("report_keep", 3, "--report-keep 3: there is no report to write; add --report FILE"),
+        ("report_every", 0.5, "--report-every 0.5: at least one second, or 0 for the final one only"),
+        ("report_keep", -1, "--report-keep -1: "),
         ("unknown", 1, "--unknown 1: "),
     ],
 )

@@ -21,7 +21,7 @@ from fastcapa.kafka import topics
 from fastcapa.kafka.embedded import EmbeddedBroker
 from fastcapa.kafka.properties import BOOTSTRAP
 from fastcapa.log import log
-from fastcapa.report import check_target, write_report
+from fastcapa.report.file import check_target, write_report
 from fastcapa.signals import Stop, stop_signals
 
 TOPIC = "bench"

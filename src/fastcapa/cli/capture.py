@@ -15,7 +15,8 @@ from fastcapa.monitor import Monitor
 from fastcapa.monitor.display import display
 from fastcapa.monitor.serve import TOKEN_VARIABLE, check_metrics, holds_secrets, serve
 from fastcapa.reload import Reload
-from fastcapa.report import check_target, write_report
+from fastcapa.report.files import ReportFiles
+from fastcapa.report.periodic import periodic_reports
 from fastcapa.signals import stop_signals
 from fastcapa.stats import closing_lines
 
@@ -172,7 +173,17 @@ def _add_tuning(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is said and reported")
-    group.add_argument("--report", metavar="FILE", help="write the final report as JSON; - for standard output")
+    group.add_argument(
+        "--report",
+        metavar="FILE",
+        help="write the report as JSON at the end; - for standard output, %%Y%%m%%d and the like for the time",
+    )
+    group.add_argument(
+        "--report-every", type=float, metavar="S", help="and every S seconds until then (only at the end)"
+    )
+    group.add_argument(
+        "--report-keep", type=int, metavar="N", help="leave only the newest N files of those that --report makes (all)"
+    )
     _add_switch(group, "xstats", "the report has DPDK's extended statistics of devices, those above 0")
     group.add_argument(
         "--log-format", choices=["text", "json"], help="lines on standard error: for people, or an object each (text)"
@@ -242,18 +253,21 @@ def run(args: argparse.Namespace) -> int:
     monitor = Monitor()
     reload = Reload(config, lambda: resolve(arguments, file), log, monitor.reloaded) if has_file else None
     with stop_signals(reload=has_file) as stop, origins.explained():
-        check_target(config.report)
+        files = ReportFiles.of(config)
+        if files is not None:
+            files.check()
         if "check" in args:
             return _check(config, origins)
         # The server first: an address that it cannot have is an error before anything starts.
         shown = display(config.stats, config.stats_interval, monitor, log, keep=confinement.for_threads(config))
-        with serve(config, monitor) as lines, shown:
+        reports = periodic_reports(files, config.report_every, monitor, log, keep=confinement.for_report_thread(config))
+        with serve(config, monitor) as lines, shown, reports as counts:
             for line in lines:
                 log(line)
             outcome = Capture(config, log, monitor, reload=reload, started=partial(_confine, config)).run(stop)
-    outcome.report["reloads"] = monitor.status.reloads.report()
+    outcome.report |= {"reloads": monitor.status.reloads.report(), "reports": counts.report()}
     for line in closing_lines(outcome.report):
         log.result(line)
-    if config.report is not None:
-        write_report(outcome.report, config.report)
+    if files is not None:
+        files.write(outcome.report, final=True)
     return exit_code(config, outcome, log)

@@ -17,7 +17,7 @@ from fastcapa.kafka import topics
 from fastcapa.kafka.embedded import PARTITION_BYTES_MAX, EmbeddedBroker
 from fastcapa.kafka.properties import BOOTSTRAP
 from fastcapa.log import log
-from fastcapa.report import check_target, write_report
+from fastcapa.report.file import check_target, write_report
 from fastcapa.signals import stop_signals
 from fastcapa.supervisor import Outcome
 from fastcapa.table import print_counters

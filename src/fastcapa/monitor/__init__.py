@@ -7,9 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from fastcapa.combined import Past
 from fastcapa.config import CaptureConfig
 from fastcapa.kafka.properties import BOOTSTRAP
 from fastcapa.monitor.rates import Limits, View, view
@@ -72,12 +73,19 @@ class Status:
     report: Report | None = None
     view: View | None = None
     reloads: Reloads = Reloads()
+    past: Past = field(default_factory=Past)
+    """Of the engines before this one; `report` and `view` are of this one."""
     started_at: float | None = None
     """Unix time of the engine's start, seconds."""
     heard_at: float = 0.0
     """Monotonic: when the engine was last heard of."""
     settled_at: float = 0.0
     """Monotonic: when Kafka last acknowledged a packet, or none waited for it."""
+
+    def whole_report(self) -> Report:
+        """Return the newest snapshot with all that was before; there has to be one."""
+        assert self.report is not None  # noqa: S101 -- as said
+        return self.past.and_now(self.report)
 
     def healthy(self, now: float) -> str | None:
         """Return what is wrong with the engine at a monotonic time, None if nothing is."""
@@ -129,6 +137,10 @@ class Monitor:
         """Note that it was asked to stop."""
         if self.status.phase == "running":
             self._set(replace(self.status, phase="draining"))
+
+    def began(self, past: Past) -> None:
+        """Note what was before the engine that has just started."""
+        self._set(replace(self.status, past=past))
 
     def snapshot(self, report: Report) -> None:
         """Take a snapshot of it, or its final report."""

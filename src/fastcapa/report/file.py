@@ -1,4 +1,4 @@
-"""The final report as a file."""
+"""A report as a file of JSON."""
 
 import json
 import os
