@@ -125,7 +125,7 @@ fuzz: build
 stress: build
 	STRESS_ROUNDS=$(ROUNDS) $(VENV)/bin/pytest -s tests/dataplane/test_rounds.py
 
-# Its picture and figures are in build/soak.
+# The producers one after the other, half the time each. Pictures and figures are in build/soak.
 soak: setup
 	rm -rf build/soak && mkdir -p build/soak
 	SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) SOAK_DIRECTORY=build/soak \

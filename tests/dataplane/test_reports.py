@@ -6,28 +6,22 @@ import json
 import time
 from pathlib import Path
 
+from support.capture_files import Frame, write_pcap
+from support.frames import udp_of_size
 from support.live import Live, wait_until
 from support.probe import assert_identity, finish, start, wait_for_line
 
 KEPT = 2
+FRAMES = 100
 
 
 def test_reports_rotate_while_the_capture_goes_on(broker: str, tmp_path: Path) -> None:
     pattern = tmp_path / "report-%Y%m%d-%H%M%S.json"
     words = ("--report", str(pattern), "--report-every", "1", "--report-keep", str(KEPT))
-    options = (
-        "-b",
-        broker,
-        "-t",
-        "t",
-        "--oversubscribe",
-        "--device",
-        "net_null0",
-        "--count",
-        "1000",
-        "--duration",
-        "5",
-    )
+    frames = tmp_path / "frames.pcap"
+    write_pcap(frames, [Frame(0, 64, udp_of_size(64, number)) for number in range(FRAMES)])
+    device = ("--device", f"net_pcap0,rx_pcap={frames}")  # which then has no more of them, and goes on
+    options = ("-b", broker, "-t", "t", "--oversubscribe", *device, "--duration", "5")
     process = start("capture", *options, *words)
     seen: set[str] = set()
 
@@ -39,13 +33,13 @@ def test_reports_rotate_while_the_capture_goes_on(broker: str, tmp_path: Path) -
 
     wait_until(watch)
     assert finish(process).status == 0
-    left = sorted(tmp_path.iterdir())
+    left = sorted(tmp_path.glob("report-*.json"))
     assert len(left) == KEPT < len(seen)
     before, last = (json.loads(path.read_text()) for path in left)
     assert (before["final"], last["final"]) == (False, True)
     assert before["mbufs_missing"] is None
     assert before["written_at"] < last["written_at"] < time.time()
-    assert before["kafka"]["delivered"] == last["kafka"]["delivered"] == 1000
+    assert before["kafka"]["delivered"] == last["kafka"]["delivered"] == FRAMES
     assert before.keys() == last.keys()
     assert last["reports"]["written"] >= KEPT
     assert last["reports"]["failed"] == 0

@@ -26,6 +26,7 @@ from support.load import Load
 from support.netns import Namespace, namespace, unused_address
 from support.numbered import NUMBER
 from support.probe import wait_for_line
+from support.soak.lanes import PRODUCERS
 from support.soak.run import soak
 from support.trio import NODES, REPLICAS, Trio, on_small_disk, trio_in, wait_until_in_sync
 from support.wire import Wire
@@ -351,12 +352,15 @@ def test_quota(trio: Trio, tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
-def test_soak(trio: Trio, tmp_path: Path) -> None:
+@pytest.mark.parametrize("producer", PRODUCERS)
+def test_soak(trio: Trio, tmp_path: Path, producer: str) -> None:
     """`make soak` makes it long, random, and leaves its figures; here it is short, and always the same."""
     minutes = float(os.environ.get("SOAK_MINUTES", "0"))
-    directory = Path(os.environ.get("SOAK_DIRECTORY") or tmp_path)
+    directory = Path(os.environ.get("SOAK_DIRECTORY") or tmp_path) / producer
+    directory.mkdir()
     if minutes:
         seed = int(os.environ.get("SOAK_SEED") or secrets.randbelow(1 << 31))
-        soak(trio, directory, seconds=60 * minutes, seed=seed)
+        soak(trio, directory, producer, seconds=60 * minutes / len(PRODUCERS), seed=seed)
     else:
-        soak(trio, directory, seconds=15, seed=1, longest_s=3, first=("hung_up", "engine_killed", "network_cut"))
+        first = ("hung_up", "engine_killed", "network_cut")
+        soak(trio, directory, producer, seconds=15, seed=1, longest_s=3, first=first)

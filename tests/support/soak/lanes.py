@@ -64,6 +64,7 @@ KINDS = (
         "librdkafka, --restart", ("--producer", "librdkafka", *_IMPATIENT, "-X", "compression.type=lz4"), restart=True
     ),
 )
+PRODUCERS = tuple(sorted({kind.producer for kind in KINDS}))
 
 
 @dataclass
@@ -123,13 +124,14 @@ def _configuration(json: bool) -> str:
 
 
 @contextmanager
-def lanes(trio: Trio, directory: Path) -> Iterator[list[Lane]]:
-    """Inside, all of them run, through the proxy; whoever leaves without end_all() has them killed."""
+def lanes(trio: Trio, directory: Path, producer: str) -> Iterator[list[Lane]]:
+    """Inside, all of one producer run, through the proxy; whoever leaves without end_all() has them killed."""
     clients = ",".join(f"{trio.cluster.host}:{port}" for port in trio.cluster.advertised["PROXIED"])
+    kinds = [kind for kind in KINDS if kind.producer == producer]
     made: list[Lane] = []
     readers: list[threading.Thread] = []
     try:
-        for kind, port in zip(KINDS, pick("127.0.0.1", len(KINDS)), strict=True):
+        for kind, port in zip(kinds, pick("127.0.0.1", len(kinds)), strict=True):
             place = directory / kind.name.replace(", --", "-")
             place.mkdir()
             config = place / "capture.toml"

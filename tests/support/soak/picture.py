@@ -1,4 +1,4 @@
-"""`python tests/support/soak/picture.py DIRECTORY`: soak.png and soak.md out of what a soak has left there."""
+"""`python tests/support/soak/picture.py DIRECTORY`: pictures and a table of what a soak has left there, by producer."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def _waiting(row: dict[str, str]) -> float:
     return float(row["in_flight"]) + float(row["spilled"]) if row["in_flight"] else float("nan")
 
 
-def table(document: dict[str, Any]) -> str:
+def table(lanes: list[dict[str, Any]]) -> str:
     """The figures in Markdown."""
     columns = ["capture", "frames", "arrived", "counted as lost", "restarts", "written to the disk", "latency"]
     columns += [title for title, *_ in _GROWTH]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for lane in document["lanes"]:
+    for lane in lanes:
         lost = ", ".join(f"{cause} {count:,}" for cause, count in lane["counted"].items()) or "nothing"
         lost += f"; {lane['unseen']:,} seen by nobody" if lane["unseen"] else ""
         lost += "; the library gave up" if lane["fatal"] else ""
@@ -95,11 +95,13 @@ def table(document: dict[str, Any]) -> str:
 def main() -> int:
     """Draw and print."""
     directory = Path(sys.argv[1])
-    document = json.loads((directory / "soak.json").read_text())
-    with (directory / "samples.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    draw(document, rows, directory / "soak.png")
-    text = table(document)
+    lanes: list[dict[str, Any]] = []
+    for left in sorted(directory.glob("*/soak.json")):
+        document = json.loads(left.read_text())
+        with left.with_name("samples.csv").open(newline="") as file:
+            draw(document, list(csv.DictReader(file)), directory / f"soak-{left.parent.name}.png")
+        lanes += document["lanes"]
+    text = table(lanes)
     (directory / "soak.md").write_text(text)
     print(text)
     return 0

@@ -28,17 +28,27 @@ _REST_S = 3.0
 
 
 def soak(
-    trio: Trio, directory: Path, *, seconds: float, seed: int, longest_s: float = 20, first: Sequence[str] = ()
+    trio: Trio,
+    directory: Path,
+    producer: str,
+    *,
+    seconds: float,
+    seed: int,
+    longest_s: float = 20,
+    first: Sequence[str] = (),
 ) -> None:
     """Soak for so long; leaves samples.csv and soak.json in the directory. Fails if something is not as it should be.
 
+    One producer at a time: threads of librdkafka 2.0.2 spin through an outage (its issue 3692), one for each broker,
+    and on a machine of two cores nobody else gets to run, the brokers included.
+
     `longest_s`: of an outage. `first`: faults that come first, whatever the seed.
     """
-    print(f"\nsoak: {seconds:.0f} s, seed {seed}")
+    print(f"\nsoak: {producer}: {seconds:.0f} s, seed {seed}")
     draw = random.Random(seed)  # noqa: S311 -- no secret
     happened: list[Fault] = []
     every_s = 0.5 if seconds < 120 else 2.0
-    with lanes(trio, directory) as made:
+    with lanes(trio, directory, producer) as made:
         started, epoch = time.monotonic(), time.time()
 
         def clock() -> float:
