@@ -190,6 +190,9 @@ class Capture:
         properties = config.properties
         if producer == "librdkafka":  # which does not ask the topic; the direct producer does, all the time
             properties = {**properties, "message.max.bytes": str(max(limit, 1000))}
+            if "ssl" in properties.get("security.protocol", "").lower():
+                # The system's authorities, wherever this system has them: see kafka/authorities.py.
+                properties = {"ssl.ca.location": "probe", **properties}
         return Settings(
             config=config.model_copy(update={"properties": properties}),
             plan=the_plan,

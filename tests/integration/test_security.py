@@ -104,6 +104,7 @@ def test_the_probe_ends_with_one_line_and_few_attempts(kafka: Secured, topic: st
         "authority": ("TLS", {"ssl.ca.location": str(kafka.stranger)}, "certificate verify failed"),
         "host": ("OTHERHOST", {}, "certificate verify failed"),
         "expired": ("EXPIRED", {}, "certificate verify failed"),
+        "none of ours": ("MUTUAL", {}, "alert "),
     }
 
     def attempt(name: str) -> tuple[Run, int]:

@@ -12,13 +12,20 @@ from confluent_kafka import KafkaError
 
 # Says only that the causes reported before now hold for every broker.
 _NO_CAUSE = (KafkaError._ALL_BROKERS_DOWN,)
-# A broker that says so will say it again: what it wants is another password, or what we want is another certificate.
-_REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL)
-_NOT_TRUSTED = "certificate verify failed"
+# What will be said again, for one of us wants another certificate: OpenSSL of the broker's; the broker, in an alert, of
+# ours, or that there is none. With TLS 1.3 it comes behind the handshake, and the library takes it for any other end.
+_NOT_TRUSTED = re.compile(
+    "certificate verify failed"
+    "|alert (?:(?:bad|unsupported) certificate|certificate (?:expired|required|revoked|unknown)|unknown ca)"
+)
 # Others that were named have so long to be better.
 _OTHERS_S = 2.0
 # "host:port/id: " in front and "(after 0ms in state CONNECT…)" behind are bookkeeping, not the cause.
 _BOOKKEEPING = re.compile(r"^[^ ]*?/(?:bootstrap|\d+): | \(after \d+ms in state .*\)$|Connect to ipv[46]#")
+
+
+def _is_refusal(error: KafkaError) -> bool:
+    return error.code() == KafkaError._AUTHENTICATION or _NOT_TRUSTED.search(error.str()) is not None
 
 
 class ClientLog(logging.Handler):
@@ -58,7 +65,7 @@ class ClientLog(logging.Handler):
         if error.code() in _NO_CAUSE:
             return
         text = error.str()
-        if error.code() in _REFUSALS and (error.code() != KafkaError._SSL or _NOT_TRUSTED in text):
+        if _is_refusal(error):
             self._refused_by.add(text.partition(": ")[0])
             self._refused_at = min(self._refused_at, time.monotonic())
         elif self._refused_by:

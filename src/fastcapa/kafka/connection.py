@@ -22,6 +22,7 @@ from kafka.protocol.producer import ProduceRequest
 from fastcapa._dataplane import DataplaneError, Tls, Transport
 from fastcapa.errors import RunTimeError
 from fastcapa.kafka.address import Address
+from fastcapa.kafka.authorities import of_system
 from fastcapa.kafka.security import TlsSettings
 
 # How soon a wait notices that it is not wanted any more.
@@ -212,7 +213,7 @@ class Connection:
 
 def make_tls(settings: TlsSettings) -> Tls:
     """Return what TLS connections share; raises RunTimeError naming the file that is wrong."""
-    authorities = settings.authorities
+    authorities = settings.authorities or of_system()
     is_directory = authorities is not None and os.path.isdir(authorities)  # noqa: PTH112 -- bytes that are no UTF-8
     try:
         return Tls(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class TlsSettings:
-    """What `_dataplane.Tls` is made of; None: OpenSSL's default, the system's authorities."""
+    """What `_dataplane.Tls` is made of; None: none, of `authorities` the system's."""
 
     authorities: str | None = None
     """A file in PEM, or a directory of hashed ones."""
