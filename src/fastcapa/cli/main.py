@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from fastcapa import __version__
 from fastcapa.errors import Exit, FastcapaError, printable
-from fastcapa.host import process
+from fastcapa.host import cpu, process
 from fastcapa.kafka.secret_properties import ARGUMENT
 from fastcapa.log import Level, log
 
@@ -78,9 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_standard_streams()
     _cover_secrets()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    args = build_parser(arguments).parse_args(arguments)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        cpu.check()
+        args = build_parser(arguments).parse_args(arguments)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return int(args.run(args))
     except FastcapaError as error:
         log(str(error), Level.ERROR)
