@@ -25,8 +25,9 @@ NEEDS = {
         *(f"rx/{name}.c" for name in ("filter", "filter_jit", "filter_mend", "rules")),
         *(f"producer/{name}.c" for name in ("accumulate", "batch", "compression", "connection", "deliver", "direct")),
         *(f"producer/{name}.c" for name in ("mailbox", "murmur2", "partition", "partitioner", "produce", "tls")),
+        "producer/transport.c",
         *(f"producer/{name}.c" for name in ("produce_error", "record_batch", "record_split", "sticky", "topic")),
-        *(f"producer/{name}.c" for name in ("spill", "spill_files", "spill_format", "spill_thread", "transport")),
+        *(f"producer/{name}.c" for name in ("spill", "spill_directory", "spill_files", "spill_format", "spill_thread")),
         # Atomic accesses of a ring's indices instead of volatile ones: those the sanitizer understands.
         *("-DRTE_USE_C11_MEM_MODEL", "-DALLOW_EXPERIMENTAL_API", "-Wno-tsan", "-Wno-unused-function"),
         *("pkg-config:libdpdk", "-lpcap", "-lisal", "-llz4", "-lzstd", "-lssl", "-lcrypto"),

@@ -14,7 +14,10 @@ NEEDS = {
     "compression": ["producer/record_batch.c", "error.c", "-lisal", "-llz4", "-lzstd"],
     "record_batch": ["-lisal"],
     "record_split": ["producer/record_batch.c", "producer/compression.c", "error.c", "-lisal", "-llz4", "-lzstd"],
-    "spill_files": ["producer/spill_format.c", "producer/record_batch.c", "error.c", "-lisal"],
+    "spill_files": [
+        *(f"producer/{name}.c" for name in ("spill_directory", "spill_format", "record_batch")),
+        *("error.c", "-lisal"),
+    ],
     "spill_format": ["-lisal"],
     "ticks": ["-lm"],
     "vlan": ["pkg-config:libdpdk"],

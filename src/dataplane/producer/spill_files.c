@@ -1,13 +1,11 @@
 #include "spill_files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -15,137 +13,18 @@
 #include "../error.h"
 #include "spill_format.h"
 
-enum {
-	NAME_BYTES = 32,
-	SEGMENT_SHARE = 64, // of what the directory may have: so much is free again when a segment is done
-	SEGMENT_BYTES_MIN = 1 << 20,
-	SEGMENT_BYTES_MAX = 1 << 28,
-};
-
 // There is room below for fc_spill_files_turn().
 #define FIRST_NUMBER (UINT64_C(1) << 32)
-
-// ---- the directory --------------------------------------------------------------------------------------------------
-
-static void write_name(char *to, const struct fc_spill_name *name)
-{
-	snprintf(to, NAME_BYTES, "%05u-%016" PRIx64 ".spill", name->worker, name->number);
-}
-
-static bool read_name(const char *from, struct fc_spill_name *name)
-{
-	char again[NAME_BYTES];
-	unsigned worker;
-
-	if (sscanf(from, "%5u-%16" SCNx64, &worker, &name->number) != 2 || worker > UINT16_MAX)
-		return false;
-	name->worker = (uint16_t)worker;
-	write_name(again, name);
-	return strcmp(from, again) == 0;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	const struct fc_spill_name *left = a, *right = b;
-
-	if (left->worker != right->worker)
-		return left->worker < right->worker ? -1 : 1;
-	return left->number < right->number ? -1 : left->number > right->number;
-}
-
-static int list(struct fc_spill_directory *d)
-{
-	int fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	struct fc_spill_name name, *names;
-	struct dirent *entry;
-	struct stat status;
-
-	if (directory == NULL) {
-		if (fd >= 0)
-			close(fd);
-		return fc_error(EINVAL, "--spill %s: cannot be listed: %s", d->path, strerror(errno));
-	}
-	while ((entry = readdir(directory)) != NULL) {
-		if (!read_name(entry->d_name, &name) ||
-			fstatat(d->fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
-			continue;
-		names = realloc(d->names, (d->name_count + 1) * sizeof *names);
-		if (names == NULL) {
-			closedir(directory);
-			return fc_error(ENOMEM, "out of memory");
-		}
-		d->names = names;
-		d->names[d->name_count++] = name;
-	}
-	closedir(directory);
-	if (d->name_count > 0)
-		qsort(d->names, d->name_count, sizeof *d->names, compare_names);
-	return 0;
-}
-
-static int open_and_lock(struct fc_spill_directory *d)
-{
-	if (mkdir(d->path, 0700) != 0 && errno != EEXIST)
-		return fc_error(EINVAL, "--spill %s: cannot be made: %s", d->path, strerror(errno));
-	d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (d->fd < 0)
-		return fc_error(EINVAL, "--spill %s: cannot be opened: %s", d->path, strerror(errno));
-	d->lock = openat(d->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (d->lock < 0)
-		return fc_error(EINVAL, "--spill %s: cannot be written to: %s", d->path, strerror(errno));
-	if (flock(d->lock, LOCK_EX | LOCK_NB) != 0)
-		return fc_error(EINVAL, "--spill %s: another probe uses it; give each a directory of its own", d->path);
-	return 0;
-}
-
-int fc_spill_directory_open(
-	struct fc_spill_directory *d, const char *path, uint64_t bytes_max, enum fc_spill_sync sync, uint16_t workers)
-{
-	uint64_t share = bytes_max / SEGMENT_SHARE;
-	int error;
-
-	*d = (struct fc_spill_directory){
-		.path = path,
-		.fd = -1,
-		.lock = -1,
-		.workers = workers,
-		.sync = sync,
-		.bytes_max = bytes_max,
-		.segment_bytes = share < SEGMENT_BYTES_MIN   ? SEGMENT_BYTES_MIN
-				 : share > SEGMENT_BYTES_MAX ? SEGMENT_BYTES_MAX
-							     : share,
-	};
-	atomic_init(&d->bytes, 0);
-	error = open_and_lock(d);
-	if (error == 0)
-		error = list(d);
-	if (error != 0)
-		fc_spill_directory_close(d);
-	return error;
-}
-
-void fc_spill_directory_close(struct fc_spill_directory *d)
-{
-	if (d->fd >= 0)
-		close(d->fd);
-	if (d->lock >= 0)
-		close(d->lock);
-	free(d->names);
-	d->fd = d->lock = -1;
-	d->names = NULL;
-	d->name_count = 0;
-}
 
 // ---- segments -------------------------------------------------------------------------------------------------------
 
 static int open_segment(const struct fc_spill_files *f, struct fc_spill_segment *segment, int flags)
 {
-	char name[NAME_BYTES];
+	char name[FC_SPILL_NAME_BYTES];
 
 	if (segment->fd >= 0)
 		return 0;
-	write_name(name, &segment->name);
+	fc_spill_name_write(name, &segment->name);
 	segment->fd = openat(f->directory->fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
 	return segment->fd >= 0 ? 0 : -errno;
 }
@@ -173,11 +52,11 @@ static void forget_segment(struct fc_spill_files *f, struct fc_spill_segment *se
 
 static void remove_segment(struct fc_spill_files *f, struct fc_spill_segment *segment)
 {
-	char name[NAME_BYTES];
+	char name[FC_SPILL_NAME_BYTES];
 
-	write_name(name, &segment->name);
+	fc_spill_name_write(name, &segment->name);
 	unlinkat(f->directory->fd, name, 0);
-	atomic_fetch_sub(&f->directory->bytes, segment->bytes);
+	fc_spill_directory_release(f->directory, segment->bytes);
 	forget_segment(f, segment);
 }
 
@@ -421,7 +300,7 @@ static int begin_tail(struct fc_spill_files *f)
 	int error = segment == NULL ? -ENOMEM : open_segment(f, segment, O_CREAT | O_EXCL);
 
 	if (error != 0) {
-		atomic_fetch_sub(&f->directory->bytes, sizeof head);
+		fc_spill_directory_release(f->directory, sizeof head);
 		if (segment != NULL)
 			forget_segment(f, segment);
 		return error;
@@ -447,14 +326,6 @@ static bool tail_is_full(const struct fc_spill_files *f)
 		return true;
 	// Removed by somebody: what is written to it would be gone with this process.
 	return fstat(f->tail->fd, &status) == 0 && status.st_nlink == 0;
-}
-
-static bool reserve(struct fc_spill_directory *d, uint64_t bytes)
-{
-	if (atomic_fetch_add(&d->bytes, bytes) + bytes <= d->bytes_max)
-		return true;
-	atomic_fetch_sub(&d->bytes, bytes);
-	return false;
 }
 
 static int write_batch(struct fc_spill_files *f, int32_t partition, const struct fc_record_batch *records)
@@ -490,14 +361,14 @@ int fc_spill_files_append(struct fc_spill_files *f, int32_t partition, const str
 	if (f->tail != NULL && tail_is_full(f))
 		end_tail(f);
 	begins = f->tail == NULL;
-	if (!reserve(f->directory, bytes + (begins ? FC_SPILL_SEGMENT_HEAD_BYTES : 0)))
+	if (!fc_spill_directory_reserve(f->directory, bytes + (begins ? FC_SPILL_SEGMENT_HEAD_BYTES : 0)))
 		return -EDQUOT;
 	if (begins)
 		error = begin_tail(f);
 	if (error == 0)
 		error = write_batch(f, partition, records);
 	if (error != 0) {
-		atomic_fetch_sub(&f->directory->bytes, bytes);
+		fc_spill_directory_release(f->directory, bytes);
 		return error;
 	}
 	f->tail->bytes += bytes;

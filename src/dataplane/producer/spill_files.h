@@ -1,34 +1,16 @@
-// Spilled batches in files: a directory that one probe has to itself, and in it, for each tx worker, segments that
-// together are one queue of batches, written at its tail and read from its head.
+// Spilled batches in files: for each tx worker, segments that together are one queue of batches, written at its tail
+// and read from its head.
 //
 // The control thread opens and closes; in between a worker's files are its spill thread's.
 #ifndef FC_SPILL_FILES_H
 #define FC_SPILL_FILES_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "../dataplane.h"
 #include "record_batch.h"
-
-struct fc_spill_directory {
-	const char *path; // borrowed
-	int fd, lock;     // -1: not open; the lock is held as long as it is open
-	uint16_t workers;
-	enum fc_spill_sync sync;
-	uint64_t bytes_max, segment_bytes;
-	_Atomic uint64_t bytes;      // of all segments; writers: spill threads, control thread; readers: any
-	struct fc_spill_name *names; // owned: of the segments that were found, in order
-	size_t name_count;
-};
-
-// Which segment: of a tx worker, in the order of their numbers.
-struct fc_spill_name {
-	uint16_t worker;
-	uint64_t number;
-};
+#include "spill_directory.h"
 
 struct fc_spill_segment {
 	TAILQ_ENTRY(fc_spill_segment) link;
@@ -73,12 +55,6 @@ struct fc_spill_found {
 struct fc_spill_lost {
 	uint64_t batches, packets;
 };
-
-// Makes the directory if need be, locks it and lists its segments. `path` is borrowed until it is closed. Control
-// thread. 0 or -EINVAL with fc_error().
-int fc_spill_directory_open(
-	struct fc_spill_directory *d, const char *path, uint64_t bytes_max, enum fc_spill_sync sync, uint16_t workers);
-void fc_spill_directory_close(struct fc_spill_directory *d);
 
 // Takes over the segments of tx worker `worker`, and of workers that there are no more, cutting off what is torn.
 // `topic` is borrowed until it is closed. Control thread. 0 or -errno with fc_error(); then too it has to be closed.
