@@ -2,113 +2,18 @@
 //
 // Start: producers, tx workers, sources, rx workers: whoever takes is there before whoever gives. Stop is the other way
 // round: rx workers end, rings run empty, producers flush.
-#include "dataplane.h"
-
 #include <errno.h>
-#include <rte_alarm.h>
-#include <rte_cycles.h>
-#include <rte_eal.h>
-#include <rte_errno.h>
-#include <rte_log.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 
-#include "capabilities.h"
 #include "clock.h"
-#include "clock_steps.h"
 #include "error.h"
-#include "events.h"
-#include "packet.h"
+#include "pipeline.h"
 #include "producer/direct.h"
 #include "producer/producer.h"
-#include "producer/spill_files.h"
-#include "producer/topic.h"
-#include "ring/tx_ring.h"
-#include "rx/rx_worker.h"
-#include "source/source.h"
-#include "stats/counter.h"
-#include "tx/tx_worker.h"
-
-enum { SOURCES_MAX = 32, WATCH_INTERVAL_MS = 1000 };
-
-// One rx queue with all that hangs on it.
-struct lane {
-	struct fc_rx_worker *rx; // owned, cache-line aligned
-	struct rte_ring *ring;   // owned
-	struct fc_tx_worker *tx; // owned, config.tx_workers of them
-	uint16_t source;
-};
-
-struct eal_errand {
-	uint64_t keep;
-	sem_t done;
-	int error; // writer: the interrupt thread, before it posts
-};
-
-struct fc_pipeline {
-	struct fc_pipeline_config config; // its pointers: NULL or owned
-	struct fc_source sources[SOURCES_MAX];
-	uint16_t source_count;
-	struct lane *lanes; // owned, one per rx queue of all sources
-	uint16_t lane_count;
-	struct fc_rx_budget budget;
-	struct fc_topic topic;            // of the direct producers
-	struct fc_spill_directory *spill; // owned, of the direct producers; NULL: none
-	struct fc_events events;
-	// Control thread only.
-	struct fc_clock_steps clock;
-	uint64_t clock_steps;
-	int64_t watch_due_ns;       // monotonic
-	atomic_bool stop;           // writer: control thread; readers: rx workers
-	_Atomic int64_t give_up_ns; // monotonic; writer: control thread; readers: tx workers
-};
 
 // ---- making ---------------------------------------------------------------------------------------------------------
-
-int fc_eal_start(int argc, char **argv)
-{
-	// Standard error alone: EAL's own choice is also the system log.
-	rte_openlog_stream(stderr);
-	if (rte_eal_init(argc, argv) < 0)
-		return fc_error(rte_errno, "DPDK does not start: %s", rte_strerror(rte_errno));
-	return fc_packet_register();
-}
-
-// On DPDK's interrupt thread.
-static void confine_this_thread(void *arg)
-{
-	struct eal_errand *confined = arg;
-
-	confined->error = fc_capabilities_keep(confined->keep);
-	sem_post(&confined->done);
-}
-
-int fc_eal_confine(uint64_t keep)
-{
-	struct eal_errand confined = {.keep = keep};
-	int error;
-
-	sem_init(&confined.done, 0, 0);
-	error = rte_eal_alarm_set(1, confine_this_thread, &confined);
-	if (error == 0) {
-		while (sem_wait(&confined.done) != 0)
-			;
-		error = confined.error;
-	}
-	sem_destroy(&confined.done);
-	return error == 0
-		       ? 0
-		       : fc_error(-error, "DPDK's interrupt thread cannot give up capabilities: %s", strerror(-error));
-}
-
-uint64_t fc_cycles_per_second(void)
-{
-	return rte_get_tsc_hz();
-}
 
 static int check(const struct fc_pipeline_config *c)
 {
@@ -192,8 +97,8 @@ int fc_pipeline_add_source(struct fc_pipeline *p, const struct fc_source_config 
 
 	if (p->lanes != NULL)
 		return fc_error(EINVAL, "%s: the pipeline has started already", config->name);
-	if (p->source_count == SOURCES_MAX)
-		return fc_error(E2BIG, "more than %d sources", SOURCES_MAX);
+	if (p->source_count == FC_SOURCES_MAX)
+		return fc_error(E2BIG, "more than %d sources", FC_SOURCES_MAX);
 	if (config->rx_queues < 1 || config->snaplen < 1 || config->snaplen > FC_FRAME_BYTES_MAX)
 		return fc_error(
 			EINVAL, "%s: %u rx queues, snaplen %u", config->name, config->rx_queues, config->snaplen);
@@ -227,20 +132,7 @@ static struct fc_producer *make_producer(
 	return NULL;
 }
 
-// For the lane's rx worker, which may run. NULL with fc_error().
-static struct fc_rx_rules *make_rules(const struct lane *lane, const char *filter, uint32_t snaplen)
-{
-	return fc_rx_rules_make(lane->rx->source, filter, snaplen, lane->rx->desk.newest);
-}
-
-// It is the same for all queues of a source.
-static void say_how(struct fc_pipeline *p, const struct fc_rx_worker *w, const struct fc_rx_rules *rules)
-{
-	if (w->queue == 0 && rules->note[0] != '\0')
-		fc_event(&p->events, LOG_INFO, "%s: %s", w->source->name, rules->note);
-}
-
-static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, uint16_t queue)
+static int make_lane(struct fc_pipeline *p, struct fc_lane *lane, uint16_t source, uint16_t queue)
 {
 	const struct fc_pipeline_config *config = &p->config;
 	struct fc_source *s = &p->sources[source];
@@ -264,11 +156,11 @@ static int make_lane(struct fc_pipeline *p, struct lane *lane, uint16_t source, 
 		.budget = &p->budget,
 		.stop = &p->stop,
 	};
-	lane->rx->rules = make_rules(lane, p->config.filter, s->snaplen);
+	lane->rx->rules = fc_lane_rules(lane, p->config.filter, s->snaplen);
 	if (lane->rx->rules == NULL)
 		return -fc_last_errno();
 	lane->rx->desk.newest = lane->rx->rules;
-	say_how(p, lane->rx, lane->rx->rules);
+	fc_lane_say_how(p, lane->rx, lane->rx->rules);
 	for (k = 0; error == 0 && k < config->tx_workers; k++) {
 		struct fc_tx_worker *w = &lane->tx[k];
 
@@ -420,231 +312,6 @@ void fc_pipeline_stop(struct fc_pipeline *p, uint64_t timeout_ms)
 	atomic_store(&p->stop, true);
 }
 
-// ---- watching -------------------------------------------------------------------------------------------------------
-
-static uint64_t cycles_ns(uint64_t cycles)
-{
-	return (uint64_t)((double)cycles / (double)rte_get_tsc_hz() * (double)FC_NS_PER_S);
-}
-
-static void fill_tx_row(const struct lane *lane, const struct fc_tx_worker *w, struct fc_worker_row *row)
-{
-	*row = (struct fc_worker_row){
-		.role = FC_ROLE_TX,
-		.state = (enum fc_state)atomic_load(&w->thread.state),
-		.failed = atomic_load(&w->failed),
-		.source = lane->source,
-		.queue = lane->rx->queue,
-		.worker = w->index,
-		.cpu = w->thread.cpu,
-		.busy_cycles = fc_counter_read(&w->busy_cycles),
-		.total_cycles = fc_counter_read(&w->total_cycles),
-		.cpu_time_ns = fc_thread_cpu_time_ns(&w->thread),
-	};
-	fc_counters_copy((uint64_t *)&row->tx, (const uint64_t *)&w->counters, sizeof row->tx / sizeof(uint64_t));
-}
-
-static void fill_rx_row(const struct lane *lane, struct fc_worker_row *row)
-{
-	const struct fc_rx_worker *w = lane->rx;
-	struct fc_source_row losses = {0};
-
-	*row = (struct fc_worker_row){
-		.role = FC_ROLE_RX,
-		.state = (enum fc_state)atomic_load(&w->thread.state),
-		.failed = atomic_load(&w->failed),
-		.source = lane->source,
-		.queue = w->queue,
-		.cpu = w->thread.cpu,
-		.ring_queued = rte_ring_count(lane->ring),
-		.longest_gap_ns = cycles_ns(fc_counter_read(&w->longest_cycles)),
-		.busy_cycles = fc_counter_read(&w->busy_cycles),
-		.total_cycles = fc_counter_read(&w->total_cycles),
-		.cpu_time_ns = fc_thread_cpu_time_ns(&w->thread),
-	};
-	if (w->source->ops->losses != NULL && w->source->ops->losses(w->source, w->queue, &losses)) {
-		row->losses_known = true;
-		row->missed = losses.missed;
-		row->errors = losses.errors;
-		row->no_mbuf = losses.no_mbuf;
-	}
-	fc_counters_copy((uint64_t *)&row->rx, (const uint64_t *)&w->counters, sizeof row->rx / sizeof(uint64_t));
-}
-
-size_t fc_pipeline_workers(struct fc_pipeline *p, struct fc_worker_row *rows, size_t max)
-{
-	size_t per_lane = 1u + p->config.tx_workers;
-	size_t total = p->lane_count * per_lane;
-	size_t lane, k;
-
-	if (total > max)
-		return total;
-	for (lane = 0; lane < p->lane_count; lane++) {
-		for (k = p->config.tx_workers; k-- > 0;)
-			fill_tx_row(&p->lanes[lane], &p->lanes[lane].tx[k], &rows[lane * per_lane + 1 + k]);
-		fill_rx_row(&p->lanes[lane], &rows[lane * per_lane]);
-	}
-	return total;
-}
-
-// Copies the rows of one producer behind the first `*count`, as long as they fit, and counts them.
-static void fill_broker_rows(const struct fc_broker_table *t, struct fc_broker_row *rows, size_t max, size_t *count)
-{
-	uint64_t known = fc_counter_read(&t->count), k;
-
-	for (k = 0; k < known; k++, (*count)++) {
-		struct fc_broker_counters copy;
-
-		if (*count >= max)
-			continue;
-		fc_counters_copy((uint64_t *)&copy, (const uint64_t *)&t->rows[k], sizeof copy / sizeof(uint64_t));
-		rows[*count] = (struct fc_broker_row){
-			.node = (int32_t)copy.node,
-			.connected = copy.connected != 0,
-			.round_trip_ns = copy.round_trip_ns,
-			.answers = copy.answers,
-		};
-	}
-}
-
-size_t fc_pipeline_brokers(struct fc_pipeline *p, struct fc_broker_row *rows, size_t max)
-{
-	size_t count = 0;
-	uint16_t lane, k;
-
-	for (lane = 0; lane < p->lane_count; lane++)
-		for (k = 0; k < p->config.tx_workers; k++)
-			fill_broker_rows(&p->lanes[lane].tx[k].producer->brokers, rows, max, &count);
-	return count;
-}
-
-static uint64_t received(const struct fc_pipeline *p, uint16_t source)
-{
-	uint64_t sum = 0;
-	uint16_t lane;
-
-	for (lane = 0; lane < p->lane_count; lane++)
-		if (p->lanes[lane].source == source)
-			sum += fc_counter_read(&p->lanes[lane].rx->counters.in);
-	return sum;
-}
-
-size_t fc_pipeline_sources(struct fc_pipeline *p, struct fc_source_row *rows, size_t max)
-{
-	uint16_t k;
-
-	for (k = 0; k < p->source_count && k < max; k++) {
-		struct fc_source *s = &p->sources[k];
-
-		s->ops->stats(s, &rows[k]);
-		snprintf(rows[k].clock, sizeof rows[k].clock, "%s", s->clock);
-		rows[k].clock_steps = s->own_time ? 0 : p->clock_steps;
-		// With --count, what arrived after the last wanted packet is not ours.
-		if (p->budget.limited)
-			rows[k].in = received(p, k) + rows[k].missed + rows[k].errors + rows[k].no_mbuf;
-	}
-	return p->source_count;
-}
-
-static void watch_clock(struct fc_pipeline *p)
-{
-	int64_t before_ns = fc_clock_ns(CLOCK_BOOTTIME);
-	int64_t unix_ns = fc_clock_ns(CLOCK_REALTIME);
-	int64_t step_ns = fc_clock_steps_look(&p->clock, before_ns, unix_ns, fc_clock_ns(CLOCK_BOOTTIME));
-
-	if (step_ns == 0)
-		return;
-	p->clock_steps++;
-	fc_event(&p->events, LOG_WARNING, "the system clock has stepped by %+.3f s, and the times of packets with it",
-		(double)step_ns / (double)FC_NS_PER_S);
-}
-
-void fc_pipeline_watch(struct fc_pipeline *p)
-{
-	int64_t now_ns = fc_monotonic_ns();
-	uint16_t k;
-
-	watch_clock(p);
-	if (now_ns < p->watch_due_ns)
-		return;
-	p->watch_due_ns = now_ns + WATCH_INTERVAL_MS * FC_NS_PER_MS;
-	for (k = 0; k < p->source_count; k++)
-		if (p->sources[k].ops->watch != NULL)
-			p->sources[k].ops->watch(&p->sources[k]);
-}
-
-size_t fc_pipeline_xstats(struct fc_pipeline *p, uint16_t source, struct fc_xstat *rows, size_t max)
-{
-	struct fc_source *s = &p->sources[source];
-
-	return source < p->source_count && s->ops->xstats != NULL ? s->ops->xstats(s, rows, max) : 0;
-}
-
-int fc_pipeline_event(struct fc_pipeline *p, char *text, size_t size)
-{
-	return fc_events_take(&p->events, text, size);
-}
-
-// ---- other rules while it runs
-// ---------------------------------------------------------------------------------------
-
-// A worker that has ended never takes what is offered.
-static bool takes_rules(const struct fc_rx_worker *w)
-{
-	return atomic_load(&w->thread.state) != FC_STATE_DONE;
-}
-
-size_t fc_pipeline_changing(struct fc_pipeline *p)
-{
-	size_t changing = 0;
-	uint16_t lane;
-
-	for (lane = 0; lane < p->lane_count; lane++)
-		changing += !fc_rx_rules_settled(&p->lanes[lane].rx->desk) && takes_rules(p->lanes[lane].rx);
-	return changing;
-}
-
-static int make_all_rules(struct fc_pipeline *p, const char *filter, uint32_t snaplen, struct fc_rx_rules **made)
-{
-	uint16_t lane;
-
-	for (lane = 0; lane < p->lane_count; lane++) {
-		if (!takes_rules(p->lanes[lane].rx))
-			continue;
-		made[lane] = make_rules(&p->lanes[lane], filter, snaplen);
-		if (made[lane] == NULL)
-			return -fc_last_errno();
-	}
-	return 0;
-}
-
-int fc_pipeline_change(struct fc_pipeline *p, const char *filter, uint32_t snaplen)
-{
-	struct fc_rx_rules **made;
-	uint16_t lane;
-	int error;
-
-	if (snaplen < 1 || snaplen > FC_FRAME_BYTES_MAX)
-		return fc_error(EINVAL, "snaplen is %u, allowed are 1 to %d", snaplen, FC_FRAME_BYTES_MAX);
-	if (fc_pipeline_changing(p) > 0)
-		return fc_error(EAGAIN, "the last change is not through");
-	made = calloc(p->lane_count + 1u, sizeof *made);
-	if (made == NULL)
-		return fc_error(ENOMEM, "out of memory");
-	// All of them, or none: nothing has been offered until each was made.
-	error = make_all_rules(p, filter, snaplen, made);
-	for (lane = 0; lane < p->lane_count; lane++) {
-		if (error != 0) {
-			fc_rx_rules_free(made[lane]);
-		} else if (made[lane] != NULL) {
-			say_how(p, p->lanes[lane].rx, made[lane]);
-			fc_rx_rules_offer(&p->lanes[lane].rx->desk, made[lane]);
-		}
-	}
-	free(made);
-	return error;
-}
-
 // ---- the direct producer's control side -----------------------------------------------------------------------------
 
 // The direct producer of a tx worker, or NULL.
@@ -700,7 +367,7 @@ static void free_rules(struct fc_rx_worker *w)
 	fc_rx_rules_free(atomic_load(&w->desk.returned));
 }
 
-static void close_lane(struct fc_pipeline *p, struct lane *lane)
+static void close_lane(struct fc_pipeline *p, struct fc_lane *lane)
 {
 	uint16_t k;
 
