@@ -23,11 +23,11 @@ NEEDS = {
     "workers": [
         *("clock_steps.c", "error.c", "events.c", "packet.c", "flow/flow_hash.c", "rx/rx_worker.c", "tx/tx_worker.c"),
         *(f"rx/{name}.c" for name in ("filter", "filter_jit", "filter_mend", "rules")),
-        *(f"producer/{name}.c" for name in ("accumulate", "batch", "compression", "connection", "deliver", "direct")),
-        *(f"producer/{name}.c" for name in ("mailbox", "murmur2", "partition", "partitioner", "produce", "tls")),
-        "producer/transport.c",
-        *(f"producer/{name}.c" for name in ("produce_error", "record_batch", "record_split", "sticky", "topic")),
-        *(f"producer/{name}.c" for name in ("spill", "spill_directory", "spill_files", "spill_format", "spill_thread")),
+        *(f"producer/{name}.c" for name in ("accumulate", "answer", "batch", "compression", "connection", "deliver")),
+        *(f"producer/{name}.c" for name in ("direct", "mailbox", "murmur2", "partition", "partitioner", "produce")),
+        *(f"producer/{name}.c" for name in ("produce_error", "record_batch", "record_split", "route", "spill")),
+        *(f"producer/spill_{name}.c" for name in ("directory", "files", "format", "thread")),
+        *(f"producer/{name}.c" for name in ("sticky", "tls", "topic", "transport")),
         # Atomic accesses of a ring's indices instead of volatile ones: those the sanitizer understands.
         *("-DRTE_USE_C11_MEM_MODEL", "-DALLOW_EXPERIMENTAL_API", "-Wno-tsan", "-Wno-unused-function"),
         *("pkg-config:libdpdk", "-lpcap", "-lisal", "-llz4", "-lzstd", "-lssl", "-lcrypto"),

@@ -9,6 +9,7 @@
 #include "../stats/counter.h"
 #include "direct_state.h"
 #include "partitioner.h"
+#include "route.h"
 
 // Between two looks at the batches behind one that has to stay open.
 #define LINGER_TICK_NS FC_NS_PER_MS
@@ -51,7 +52,7 @@ static int32_t next_sticky(const struct fc_direct *d, int32_t otherwise)
 
 	for (k = 0; k < d->partitions; k++) {
 		candidate = (candidate + 1) % d->partitions;
-		if (fc_deliver_is_open(d, candidate))
+		if (fc_route_is_open(d, candidate))
 			return candidate;
 	}
 	return otherwise;
@@ -116,8 +117,7 @@ static void make_room(struct fc_direct *d)
 
 	TAILQ_FOREACH(batch, &d->open, link)
 	{
-		bool fills_up =
-			fc_deliver_would_wait(d, batch->partition) || fc_deliver_is_under_way(d, batch->partition);
+		bool fills_up = fc_route_would_wait(d, batch->partition) || fc_route_is_under_way(d, batch->partition);
 
 		if (to_disk || !fills_up) {
 			seal(d, batch);
@@ -221,8 +221,8 @@ static bool stays_open(const struct fc_direct *d, const struct fc_batch *batch)
 		return d->now_ns - batch->opened_ns < QUEUE_OPEN_NS;
 	if (age_max_ns > 0 && d->now_ns - batch->opened_ns >= age_max_ns)
 		return false;
-	return fc_deliver_would_wait(d, batch->partition) ||
-	       (fc_batch_are_scarce(&d->pool) && fc_deliver_is_under_way(d, batch->partition));
+	return fc_route_would_wait(d, batch->partition) ||
+	       (fc_batch_are_scarce(&d->pool) && fc_route_is_under_way(d, batch->partition));
 }
 
 void fc_accumulate_linger(struct fc_direct *d, bool all)
@@ -241,7 +241,7 @@ void fc_accumulate_linger(struct fc_direct *d, bool all)
 		if (!look_behind)
 			break;
 		d->linger_tick_ns = d->now_ns + LINGER_TICK_NS;
-		if (batch->partition == d->sticky && fc_deliver_would_wait(d, batch->partition) &&
+		if (batch->partition == d->sticky && fc_route_would_wait(d, batch->partition) &&
 			(d->spill == NULL || !fc_spill_is_behind(d)))
 			d->sticky = next_sticky(d, d->sticky);
 	}

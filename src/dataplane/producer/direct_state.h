@@ -1,5 +1,6 @@
-// What the parts of the direct producer share: accumulate.c (packets into batches), deliver.c (batches to brokers and
-// back), direct.c (the producer that is made of them). All of it belongs to one tx worker's thread, mailboxes excepted.
+// What the parts of the direct producer share: accumulate.c (packets into batches), route.c, deliver.c and answer.c
+// (batches to brokers and back), direct.c (the producer that is made of them). All of it belongs to one tx worker's
+// thread, mailboxes excepted.
 #ifndef FC_DIRECT_STATE_H
 #define FC_DIRECT_STATE_H
 
@@ -103,7 +104,7 @@ void fc_accumulate_seal(struct fc_direct *d, struct fc_batch *batch);
 // Seals the batches that have waited for `linger_us` and can be sent; all of them when `all`.
 void fc_accumulate_linger(struct fc_direct *d, bool all);
 
-// deliver.c: follows the first publication of the topic; later ones are followed by fc_deliver().
+// deliver.c: follows the first publication of the topic; later ones are followed by fc_deliver_round().
 void fc_deliver_begin(struct fc_direct *d);
 // A sealed batch is on its way from here on, or queued for the disk.
 void fc_deliver(struct fc_direct *d, struct fc_batch *batch);
@@ -111,12 +112,6 @@ void fc_deliver(struct fc_direct *d, struct fc_batch *batch);
 void fc_deliver_admit(struct fc_direct *d, struct fc_batch *batch);
 // One round: letters, answers, what has to be sent (again), time-outs.
 void fc_deliver_round(struct fc_direct *d);
-// Whether the partition is worth filling: its leader is known, it is not held, and what was sealed for it is sent.
-bool fc_deliver_is_open(const struct fc_direct *d, int32_t partition);
-// Whether a batch that is sealed for it now cannot be sent yet, while everything that may change that is under way.
-bool fc_deliver_would_wait(const struct fc_direct *d, int32_t partition);
-// Whether something sealed for it is not settled: its memory comes back without any help.
-bool fc_deliver_is_under_way(const struct fc_direct *d, int32_t partition);
 // Gives up every batch that is sealed.
 void fc_deliver_abandon(struct fc_direct *d);
 
