@@ -14,14 +14,14 @@ SOURCES := $(shell find src -type f -not -path '*/__pycache__/*') meson.build me
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-unit test-dataplane test-integration test-sanitizers check format bench
-.PHONY: compare generated fuzz stress soak test-faults kafka-up kafka-down wheel test-wheel deb clean
+.PHONY: compare generated fuzz stress soak test-faults kafka-up kafka-down wheel test-wheel deb test-deb clean
 
 help:
 	@echo "make demo        the whole pipeline on this machine: real frames in, an embedded Kafka broker, compared"
 	@echo "make test        all tests, with Apache Kafka, network namespaces and sanitizers"
 	@echo "make setup       install what is missing; the command is then $(VENV)/bin/fastcapa"
 	@echo "make wheel       one file in build/wheelhouse that needs no DPDK, librdkafka or compiler; make test-wheel"
-	@echo "make deb         the same as a Debian package, with the service and the man pages"
+	@echo "make deb         the same as a Debian package, with the service and the man pages; make test-deb"
 	@echo "make check       format, lint, types and unit tests, in under a minute"
 	@echo "make test-faults  Kafka's bad days, half an hour, into docs/reliability.md [FAULT=two_nodes_at_once]"
 	@echo "make fuzz        random bytes into the parsers [SECONDS=60 for each]"
@@ -67,6 +67,10 @@ deb: wheel
 
 test-wheel: wheel
 	$(VENV)/bin/pytest -m wheel tests/integration/test_wheel.py
+
+test-deb: deb
+	@tools/packages deb
+	$(VENV)/bin/pytest -m deb tests/integration/test_deb.py
 
 demo: build
 	$(VENV)/bin/fastcapa demo

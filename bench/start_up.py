@@ -26,12 +26,16 @@ def once(*words: str) -> float:
         stderr=subprocess.PIPE,
         text=True,
     )
+    ready = None
     with process:
         assert process.stderr is not None  # noqa: S101 -- a pipe, as asked for above
-        ready = [time.perf_counter() for line in process.stderr if READY in line and not process.terminate()]
+        for line in process.stderr:
+            if READY in line:
+                ready = time.perf_counter()
+                process.terminate()
     if process.returncode != 0:
         raise SystemExit(f"exit code {process.returncode}: fastcapa {' '.join(words)}")
-    return (ready or [time.perf_counter()])[0] - began
+    return (ready or time.perf_counter()) - began
 
 
 def main() -> None:
