@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,22 @@ def test_a_hang_up_reads_the_file_again_and_capture_goes_on(broker: str, tmp_pat
         wait_for_line(live.process, said)
     report = live.stop()
     assert report["source"]["in"] == 0
+
+
+def test_an_engine_that_takes_over_has_the_rules_of_the_last_hang_up(broker: str, tmp_path: Path) -> None:
+    file = tmp_path / "tap.toml"
+    file.write_text('filter = "udp"\n')
+    live = Live.begin(broker, "t", "--config", str(file), "--restart", "--device", "net_ring0", directory=tmp_path)
+    file.write_text('filter = "tcp port 25"\nsnaplen = 96\n')
+    live.signal(signal.SIGHUP)
+    wait_for_line(live.process, "filter becomes tcp port 25")
+    wait_for_line(live.process, "snaplen becomes 96")
+    os.kill(live.engine, signal.SIGKILL)
+    wait_for_line(live.process, "(restart 1)")
+    live.signal(signal.SIGTERM)
+    assert live.ended().status == 0
+    rules = live.raw_report()["rules"]
+    assert (rules["filter"], rules["snaplen"]) == ("tcp port 25", 96)
 
 
 @pytest.mark.usefixtures("hang_ups")

@@ -14,7 +14,7 @@ from support.data_plane import FakeDataPlane, Log, control, failure
 from support.live import wait_until
 from support.probe import Run, assert_books_close, capture, fastcapa, property_words
 from support.reset_proxy import ResetProxy
-from support.secured import PASSWORD, SESSION_MS, USER, Secured, secured
+from support.secured import PASSWORD, SESSION_MS, USER, Secured, secured, set_password
 
 from fastcapa.errors import RunTimeError
 from fastcapa.kafka.address import Address
@@ -273,3 +273,28 @@ def test_secrets_are_nowhere_to_be_seen(
     needles = [b"planted-", PASSWORD[:12].encode()]
     assert not [(place, needle) for place, content in seen.items() for needle in needles if needle in content]
     assert not list(probe.directory.glob("core*"))
+
+
+def test_a_password_that_is_changed_is_read_again(kafka: Secured, tmp_path: Path) -> None:
+    name = topics.create(kafka.cluster.bootstrap, partitions=1)
+    password, token = tmp_path / "password", "a-token-for-the-metrics"
+    password.write_text("the first one\n")
+    set_password(kafka.cluster, "carol", "the first one")
+    properties = _properties(kafka, "SHORT") | {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": "carol"}
+    words = property_words(properties | {"sasl.password.file": str(password)})
+    with secret_places.running(tmp_path, "-t", name, *words, FASTCAPA_METRICS_TOKEN=token) as probe:
+        probe.send(range(10))
+        wait_until(lambda: probe.metric("fastcapa_kafka_delivered_total", token) == 10)
+        set_password(kafka.cluster, "carol", "the second one")
+        password.write_text("the second one\n")
+        probe.hang_up()
+        time.sleep(1.5 * SESSION_MS / 1e3)  # sessions that the first one has opened are over then
+        probe.send(range(10, 20))
+        wait_until(lambda: probe.metric("fastcapa_kafka_delivered_total", token) == 20)
+        said = probe.stderr()
+        report = probe.stop()
+    assert "the credentials for Kafka are read again" in said
+    assert "Authentication failed" not in said
+    assert (report["kafka"]["delivered"], report["kafka"]["failed"]) == (20, 0)
+    assert_books_close(report)
+    assert numbered.numbers(kafka.cluster.bootstrap, name) == list(range(20))

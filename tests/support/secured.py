@@ -90,6 +90,15 @@ def _config(pairs: dict[str, Path], authority: Path) -> dict[str, str]:
     return config
 
 
+def set_password(cluster: Cluster, user: str, password: str) -> None:
+    """Have this be the user's password from now on, for SCRAM; whoever is logged in stays so."""
+    admin = KafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+    for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
+        problems = admin.alter_user_scram_credentials([UserScramCredentialUpsertion(user, mechanism, password)])
+        assert not any(problems.values()), problems
+    admin.close()
+
+
 @contextmanager
 def secured(directory: Path) -> Iterator[Secured]:
     """One node with all of these listeners; bob is PLAIN's user, USER the one of SCRAM, both with PASSWORD."""
@@ -106,11 +115,7 @@ def secured(directory: Path) -> Iterator[Secured]:
     }
     config = _config(pairs, authority.certificate)
     with broker(directory / "kafka", config=config, listeners=_LISTENERS) as cluster:
-        admin = KafkaAdminClient(bootstrap_servers=cluster.bootstrap)
-        for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
-            problems = admin.alter_user_scram_credentials([UserScramCredentialUpsertion(USER, mechanism, PASSWORD)])
-            assert not any(problems.values()), problems
-        admin.close()
+        set_password(cluster, USER, PASSWORD)
         yield Secured(
             cluster,
             authority=authority.certificate,
