@@ -100,7 +100,7 @@ class CaptureConfig(BaseModel):
     """Packets asked for in one fetch."""
     rx_attempts: int = Field(4, ge=1, le=16)
     """Fetches in a row while they come back full."""
-    tx_ring: int = Field(2048, ge=2, le=1 << 22, json_schema_extra={"enum": [1 << n for n in range(1, 23)]})
+    tx_ring: int = Field(16_384, ge=2, le=1 << 22, json_schema_extra={"enum": [1 << n for n in range(1, 23)]})
     """Packets that the ring between an rx worker and its tx workers holds."""
     tx_workers: int = Field(1, ge=1, le=16)
     """Per ring."""

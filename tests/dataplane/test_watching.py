@@ -82,7 +82,7 @@ def test_metrics_of_a_run(broker: str, tmp_path: Path, endless: str, producer: s
         assert scrape.metric(base, "fastcapa_broker_connections") == 1
         assert scrape.metric(base, "fastcapa_broker_round_trip_seconds_sum") > 0
         wait_until(lambda: 0 < scrape.metric(base, "fastcapa_kafka_buffer_fill_ratio") <= 1)
-        assert scrape.metric(base, "fastcapa_tx_ring_size") == 2048
+        assert scrape.metric(base, "fastcapa_tx_ring_size") == 16_384
         assert scrape.get(f"{base}readyz") == scrape.get(f"{base}healthz") == (200, b"ok\n")
         status = scrape.status(base)
         assert (status["phase"], status["about"]["producer"]) == ("running", producer)

@@ -93,7 +93,7 @@ def test_check_prints_what_would_run_and_starts_nothing(tmp_path: Path) -> None:
     for line in (
         f'read = ["{file}"]  # command line',
         "rx-queues = 2  # command line",
-        "tx-ring = 2048  # default",
+        "tx-ring = 16384  # default",
         '# "sasl.password" = "***"  # command line; not shown',
         "# plan",
     ):

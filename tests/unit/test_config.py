@@ -13,7 +13,7 @@ GOOD: dict[str, Any] = {"sources": [FILE], "topic": "t", "properties": {"bootstr
 
 def test_defaults_are_the_documented_ones() -> None:
     config = validate(GOOD)
-    assert (config.rx_burst, config.tx_ring, config.tx_workers, config.tx_burst) == (32, 2048, 1, 256)
+    assert (config.rx_burst, config.tx_ring, config.tx_workers, config.tx_burst) == (32, 16_384, 1, 256)
     assert config.drain_timeout == 30
     assert config.promiscuous
     assert config.sources == (Source(kind=SourceKind.FILE, name="a.pcap"),)

@@ -253,7 +253,7 @@ def test_check_prints_a_configuration_file_with_the_origin_of_each_value(tmp_pat
         f'read = ["{capture}"]  # {file}:2',
         "snaplen = 262144  # command line",
         'filter = "udp"  # command line',
-        "tx-ring = 2048  # default",
+        "tx-ring = 16384  # default",
         "# lcores is not set",
         f'"sasl.username" = "me"  # {file}:7',
         '"bootstrap.servers" = "127.0.0.1:1"  # command line',

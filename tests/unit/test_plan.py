@@ -172,7 +172,7 @@ def test_the_largest_frame_fits_the_smallest_pool() -> None:
 def test_memory_that_is_not_there_is_refused_with_the_numbers() -> None:
     machine = Description(cores=4, available_bytes=64 * MIB).machine()
     with pytest.raises(
-        UsageError, match=r"112 MiB of memory are needed \(80 for 6656 .* 32 for .* 64 MiB are available"
+        UsageError, match=r"183 MiB of memory are needed \(151 for 35328 .* 32 for .* 64 MiB are available"
     ):
         plan.make(config(), machine)
 

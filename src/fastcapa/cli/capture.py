@@ -157,7 +157,7 @@ def _add_tuning(parser: argparse.ArgumentParser) -> None:
         ("--rx-buffer-mb", "MIB", "each rx queue of a kernel interface (32)"),
         ("--rx-burst", "N", "packets asked for in one fetch (32)"),
         ("--rx-attempts", "N", "fetches in a row while they come back full (4)"),
-        ("--tx-ring", "N", "packets between an rx worker and its tx workers, a power of two (2048)"),
+        ("--tx-ring", "N", "packets between an rx worker and its tx workers, a power of two (16384)"),
         ("--tx-workers", "N", "tx workers per ring, each with its own connection to Kafka (1)"),
         ("--tx-burst", "N", "packets taken from the ring at once (256)"),
         ("--buffer-memory", "MIB", "batches of each tx worker of the direct producer (64)"),
