@@ -18,9 +18,9 @@ _COLOURS |= {"direct, --restart": "tab:purple", "librdkafka, --restart": "tab:br
 _PANELS: tuple[tuple[str, str, float], ...] = (
     ("engine, MiB", "engine_kib", 1024),
     ("supervisor, MiB", "supervisor_kib", 1024),
-    ("descriptors of the engine", "engine_descriptors", 1),
-    ("threads of the engine", "engine_threads", 1),
-    ("packets on the disk, or with Kafka", "waiting", 1),
+    ("engine, descriptors", "engine_descriptors", 1),
+    ("engine, threads", "engine_threads", 1),
+    ("with Kafka or on\nthe disk, packets", "waiting", 1),
 )
 _GROWTH = (
     ("engine", "engine_kib", 1024, "MiB"),
