@@ -32,7 +32,7 @@ def test_no_packet_buffers_left(kafka_outside: tuple[Namespace, Cluster], tmp_pa
     large = [udp_of_size(LARGE, number) for number in range(400)]
     small = [udp_of_size(SMALL, number) for number in range(FEW)]
     # The producer's own memory is gone after 4 MiB of batches, and then all waits in the ring.
-    options = ("--buffer-memory", "4", "--rx-buffer-mb", "64")
+    options = ("--buffer-memory", "4", "--rx-buffer-mb", "64", "--tx-ring", "2048")
     live = Live.begin(cluster.bootstrap, topic, *options, directory=tmp_path, inside=inside)
     with frozen(cluster):
         inside.send(large)
