@@ -23,7 +23,7 @@ help:
 	@echo "make wheel       one file in build/wheelhouse that needs no DPDK, librdkafka or compiler; make test-wheel"
 	@echo "make deb         the same as a Debian package, with the service and the man pages; make test-deb"
 	@echo "make check       format, lint, types and unit tests, in under a minute"
-	@echo "make test-faults  Kafka's bad days, half an hour, into docs/reliability.md [FAULT=two_nodes_at_once]"
+	@echo "make test-faults  Kafka's bad days, a quarter of an hour, into docs/reliability.md [FAULT=two_nodes_at_once]"
 	@echo "make fuzz        random bytes into the parsers [SECONDS=60 for each]"
 	@echo "make stress      the pipeline started and stopped 500 times in one process [ROUNDS=500]"
 	@echo "make soak        random faults under a changing load, and what memory does meanwhile [MINUTES=30] [SEED=N]"
