@@ -52,6 +52,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Bare:
     release = platform.freedesktop_os_release().get("VERSION_CODENAME")
     need(release, "this is no release of Debian")
     root = tmp_path_factory.mktemp("debian")
+    root.chmod(0o755)  # it is everybody's /
     words = ["debootstrap", "--variant=minbase", "--include=python3,ca-certificates", str(release), str(root)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     need(done.returncode == 0, f"no Debian to install into: {done.stdout[-300:]}")
