@@ -288,13 +288,14 @@ def test_a_password_that_is_changed_is_read_again(kafka: Secured, tmp_path: Path
         set_password(kafka.cluster, "carol", "the second one")
         password.write_text("the second one\n")
         probe.hang_up()
-        time.sleep(1.5 * SESSION_MS / 1e3)  # sessions that the first one has opened are over then
+        # Sessions that the first one has opened are over then. (One that ended between the change and the signal was
+        # opened anew in vain, which may be said.)
+        time.sleep(1.5 * SESSION_MS / 1e3)
         probe.send(range(10, 20))
         wait_until(lambda: probe.metric("fastcapa_kafka_delivered_total", token) == 20)
         said = probe.stderr()
         report = probe.stop()
     assert "the credentials for Kafka are read again" in said
-    assert "Authentication failed" not in said
     assert (report["kafka"]["delivered"], report["kafka"]["failed"]) == (20, 0)
     assert_books_close(report)
     assert numbered.numbers(kafka.cluster.bootstrap, name) == list(range(20))
