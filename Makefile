@@ -75,10 +75,11 @@ test-deb: deb
 demo: build
 	$(VENV)/bin/fastcapa demo
 
-# The data-plane tests run with sanitizers only, for they take as long without: `make test-dataplane` is that.
+# The data-plane tests run with sanitizers only, for they take as long without: `make test-dataplane` is that. CHECKED=yes
+# leaves out the unit tests, which `make check` runs.
 test: setup
 	$(MAKE) --no-print-directory test-sanitizers
-	$(VENV)/bin/pytest --ignore tests/dataplane
+	$(VENV)/bin/pytest --ignore tests/dataplane $(if $(CHECKED),--ignore tests/unit)
 
 test-unit test-dataplane test-integration: test-%: setup
 	$(VENV)/bin/pytest tests/$*
