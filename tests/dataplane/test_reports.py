@@ -9,6 +9,7 @@ from pathlib import Path
 from support.capture_files import Frame, write_pcap
 from support.frames import udp_of_size
 from support.live import Live, wait_until
+from support.mock_reader import read_all
 from support.probe import assert_identity, finish, start, wait_for_line
 
 KEPT = 2
@@ -19,7 +20,8 @@ def test_reports_rotate_while_the_capture_goes_on(broker: str, tmp_path: Path) -
     pattern = tmp_path / "report-%Y%m%d-%H%M%S.json"
     words = ("--report", str(pattern), "--report-every", "1", "--report-keep", str(KEPT))
     frames = tmp_path / "frames.pcap"
-    write_pcap(frames, [Frame(0, 64, udp_of_size(64, number)) for number in range(FRAMES)])
+    sent = [udp_of_size(64, number) for number in range(FRAMES)]
+    write_pcap(frames, [Frame(0, 64, frame) for frame in sent])
     device = ("--device", f"net_pcap0,rx_pcap={frames}")  # which then has no more of them, and goes on
     options = ("-b", broker, "-t", "t", "--oversubscribe", *device, "--duration", "5")
     process = start("capture", *options, *words)
@@ -44,6 +46,7 @@ def test_reports_rotate_while_the_capture_goes_on(broker: str, tmp_path: Path) -
     assert last["reports"]["written"] >= KEPT
     assert last["reports"]["failed"] == 0
     assert_identity(last)
+    assert sorted(record.value for record in read_all(broker, "t")) == sorted(sent)
 
 
 def test_a_directory_that_goes_away_does_not_hold_the_capture_up(broker: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import threading
@@ -108,6 +109,23 @@ def test_what_could_not_be_written_or_told_apart_is_refused_at_the_start(
     with pytest.raises(UsageError, match=r"^--report") as raised:
         ReportFiles(str(tmp_path / name), keep).check()
     assert said in str(raised.value)
+
+
+def test_older_ones_that_cannot_be_removed_are_one_line(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path, **__: bool) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    files = ReportFiles(str(tmp_path / "%H%M%S.json"), keep=1)
+    write(files, 1)
+    clock.now += 1
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(
+        RunTimeError, match=r"^--report-keep: cannot remove older reports in .*: Operation not permitted$"
+    ):
+        write(files, 2)
+    assert len(list(tmp_path.iterdir())) == 2  # it is there all the same
 
 
 def test_standard_output_keeps_nothing(capsys: pytest.CaptureFixture[str]) -> None:

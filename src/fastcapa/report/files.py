@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fastcapa.config import CaptureConfig
-from fastcapa.errors import UsageError
+from fastcapa.errors import RunTimeError, UsageError
 from fastcapa.report.file import check_target, write_report
 from fastcapa.stats import Report
 
@@ -47,12 +47,17 @@ class ReportFiles:
             )
 
     def write(self, report: Report, *, final: bool) -> None:
-        """Write a report, and remove those that are too many; raises RunTimeError, or OSError, if that fails."""
+        """Write a report, and remove those that are too many; raises RunTimeError if that fails."""
         now = time.time()
         write_report({"final": final, "written_at": round(now, 3)} | report, self._name(now))
-        if self._keep:
+        if not self._keep:
+            return
+        try:
             for path in self._made()[: -self._keep]:
                 path.unlink(missing_ok=True)
+        except OSError as error:
+            where = Path(self._pattern).parent
+            raise RunTimeError(f"--report-keep: cannot remove older reports in {where}: {error.strerror}") from None
 
     def _name(self, when: float) -> str:
         if not self._varies:

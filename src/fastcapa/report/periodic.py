@@ -99,7 +99,7 @@ class _Writer:
         while (status := self._queue.get()) is not None:
             try:
                 self._write(status)
-            except (FastcapaError, OSError) as error:
+            except FastcapaError as error:
                 self._counts.failed += 1
                 if not self._fails:
                     self._log(f"{error}; tried again every {self._every_s:g} s", Level.ERROR)
