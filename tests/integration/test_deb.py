@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support import mount_namespace
 from support.need import need
 
 pytestmark = pytest.mark.deb
@@ -27,17 +28,8 @@ class Bare:
     def run(self, command: str) -> str:
         """Run a shell command there, in a mount namespace of its own; what it said."""
         mounts = [f"mount --rbind /{name} '{self.root}/{name}'" for name in ("proc", "dev", "sys")]
-        done = subprocess.run(
-            ["unshare", "--mount", "sh", "-ec", "\n".join([*mounts, f"exec chroot '{self.root}' sh -ec '{command}'"])],
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        lines = [*mounts, f"exec chroot '{self.root}' sh -ec '{command}'"]
+        return mount_namespace.run(lines, "/usr/sbin:/usr/bin:/sbin:/bin")
 
     def files(self) -> set[Path]:
         """All there are, but for the package manager's own notes."""

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support import mount_namespace
 from support.need import need
 
 pytestmark = pytest.mark.wheel
@@ -62,21 +63,11 @@ def hidden(wheel: Path) -> list[Path]:
 def in_bare_machine(wheel: Path, environment: Path, command: str) -> str:
     """Run a shell command in a mount namespace of its own in which those files are empty."""
     need(os.geteuid() == 0, "mount namespaces need root")
-    lines = ["set -e", f"mount -t tmpfs none /usr/include; mount -t tmpfs none {SYSTEM}/dpdk"]
+    lines = [f"mount -t tmpfs none /usr/include; mount -t tmpfs none {SYSTEM}/dpdk"]
     lines += [f"mount --bind /dev/null {file}" for file in hidden(wheel)]
     # That they are gone is shown by what loads one.
     lines += [f"! {sys.executable} -c 'import ctypes; ctypes.CDLL(\"librdkafka.so.1\")' 2>/dev/null", command]
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", "\n".join(lines)],
-        env={"PATH": f"{environment}/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent"},
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return mount_namespace.run(lines, f"{environment}/bin:/usr/bin:/bin")
 
 
 def test_libraries_are_its_own(wheel: Path, environment: Path) -> None:
